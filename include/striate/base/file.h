@@ -1,0 +1,53 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace striate {
+
+/// A whole file. @throws IoError  it can't be read; FormatError  it is larger than `limit_bytes`.
+std::vector<uint8_t> read_file(const std::filesystem::path& path,
+                               size_t limit_bytes = size_t{1} << 40);
+std::string read_text(const std::filesystem::path& path);
+
+/// Writes a file so that readers see the old content or the new, never a part: a temporary file in
+/// the same folder is written, synced to the disk and renamed. On an error the temporary file is
+/// removed and the old file stays. Makes missing parent folders.
+/// @throws IoError  the system's reason (a full disk, for instance).
+void write_file_atomically(const std::filesystem::path& path, std::span<const uint8_t> bytes);
+void write_file_atomically(const std::filesystem::path& path, const std::string& text);
+
+/// The same for content that comes in pieces: `write` is called once with a function that appends.
+using Append = std::function<void(std::span<const uint8_t>)>;
+void write_file_atomically(const std::filesystem::path& path,
+                           const std::function<void(const Append&)>& write);
+
+struct MapOptions {
+  /// The bytes may be written to. What is written stays in this process: the file is unchanged.
+  bool copy_on_write = false;
+};
+
+/// A file mapped into memory for reading.
+class MappedFile {
+ public:
+  /// @throws IoError  it can't be opened or mapped.
+  explicit MappedFile(const std::filesystem::path& path, MapOptions options = {});
+  ~MappedFile();
+  MappedFile(const MappedFile&) = delete;
+  MappedFile& operator=(const MappedFile&) = delete;
+
+  std::span<const uint8_t> bytes() const { return bytes_; }
+  /// @throws std::logic_error  the file was not mapped with `copy_on_write`.
+  std::span<uint8_t> writable_bytes() const;
+
+ private:
+  std::span<uint8_t> bytes_;
+  MapOptions options_;
+};
+
+}  // namespace striate

@@ -1,0 +1,67 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "striate/graph/graph.h"
+
+namespace striate {
+
+/// One tensor of a network, as weight files name it.
+struct TensorSpec {
+  enum class Kind {
+    kParameter,  ///< trained
+    kBuffer,     ///< kept with the weights but not trained: running statistics, fixed codes
+    kCounter,    ///< `num_batches_tracked`: one int64
+  };
+  std::string key;  ///< "layer1.0.conv1.weight"
+  Shape shape;
+  Kind kind = Kind::kParameter;
+  int64_t node = 0;
+  Initializer initializer;
+  int64_t fan_in = 1;
+  int64_t fan_out = 1;
+  int64_t count = 0;  ///< values that matter: less than the volume under a connection table
+};
+
+/// The tensors of one node, and of a whole network in the order of its nodes.
+std::vector<TensorSpec> tensors(const Graph& graph, Value value);
+std::vector<TensorSpec> tensors(const Graph& graph);
+
+/// Trained numbers of one node, and of the whole network.
+int64_t parameter_count(const Graph& graph, Value value);
+int64_t parameter_count(const Graph& graph);
+
+/// Multiplications of a weight with an activation, per image: convolutions, linear layers and
+/// distances. Normalisation, activation functions and pooling count as none, as published figures
+/// have it.
+int64_t multiply_adds(const Graph& graph, Value value);
+int64_t multiply_adds(const Graph& graph);
+
+/// Memory of the activations of one float32 image.
+struct ActivationMemory {
+  int64_t all_bytes = 0;       ///< every node's output stored once (a flattened view: not again)
+  int64_t in_place_bytes = 0;  ///< the same, where ReLU and dropout overwrite their input
+  int64_t peak_bytes = 0;      ///< the most alive at once when each is freed after its last use
+  int64_t backward_bytes = 0;  ///< what must stay until the backward pass
+};
+ActivationMemory activation_memory(const Graph& graph);
+/// Bytes of one node's output, 0 for a view.
+int64_t output_bytes(const Node& node);
+
+/// What of the input one value can see, in pixels, borders and padding ignored.
+struct ReceptiveField {
+  Size2 size = 1;
+  Size2 stride = 1;  ///< pixels between neighbouring values
+};
+/// For every node; where branches meet, the largest.
+std::vector<ReceptiveField> receptive_fields(const Graph& graph);
+
+/// The batch-norm that ends the residual branch of each block: the deepest one that goes straight
+/// into an Add. Its `weight` at zero makes the block the identity.
+std::vector<Value> last_scales(const Graph& graph);
+/// Rewrite: those weights start at zero (goyal2017, 5.1).
+Graph with_zero_last_scales(Graph graph);
+
+}  // namespace striate

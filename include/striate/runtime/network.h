@@ -1,0 +1,78 @@
+#pragma once
+
+#include <torch/nn/module.h>
+#include <torch/types.h>
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "striate/graph/analysis.h"
+#include "striate/graph/graph.h"
+#include "striate/runtime/weights.h"
+
+namespace striate {
+
+struct ForwardOptions {
+  /// Names of nodes whose values are wanted beside the outputs.
+  std::vector<std::string> taps = {};
+};
+
+/// Values by name: every output of the graph, and every tapped node. Batch first.
+using NamedValues = std::map<std::string, at::Tensor>;
+
+/// A graph with weights, to train or to run. It is a torch::nn::Module whose parameters and buffers
+/// have the published names, so it works with any LibTorch program. float32 or float64 (`to`), on
+/// the CPU or on CUDA, channels last.
+class Network final : public torch::nn::Module {
+ public:
+  /// Weights start from the graph's initialization; the same seed gives the same weights.
+  Network(Graph graph, uint64_t seed);
+  ~Network() override;
+
+  const Graph& graph() const { return graph_; }
+
+  /// The first output, "logits" of a classifier.
+  /// @param images  (N, C, H, W), of the network's type, normalised; H and W as the graph's input.
+  /// @throws ShapeError  the images are not of the graph's input shape.
+  at::Tensor forward(const at::Tensor& images);
+  /// Every output, and every tapped node.
+  /// @throws LookupError  no node has a tap's name.
+  NamedValues forward(const at::Tensor& images, const ForwardOptions& options);
+
+  /// A tensor of the network by its key. @throws LookupError.
+  at::Tensor tensor(const std::string& key) const;
+  /// Parameters and buffers by key, in the order of the nodes.
+  const std::vector<std::pair<std::string, at::Tensor>>& tensors() const { return tensors_; }
+  /// What describes each of them, in the same order.
+  const std::vector<TensorSpec>& specs() const { return specs_; }
+
+ private:
+  struct Step;
+  struct StepRun;
+
+  void register_tensor(const TensorSpec& spec, const at::Tensor& value);
+  void plan();
+  at::Tensor execute(const Step& step, std::vector<at::Tensor>& values, bool reuse_input);
+
+  Graph graph_;
+  std::vector<TensorSpec> specs_;
+  std::vector<std::pair<std::string, at::Tensor>> tensors_;
+  std::map<std::string, size_t> by_key_;
+  std::vector<Step> steps_;
+};
+
+/// The weights of a network by key, sharing its memory.
+Weights weights_of(const Network& network);
+
+/// Copies weights into a network, converting to its type. Every tensor must be there with its
+/// shape; `num_batches_tracked` may be missing, as early files lack it.
+/// @throws ShapeError  naming the keys that are missing, superfluous or of another shape.
+void load_weights(Network& network, const Weights& weights);
+
+/// Where a training step went wrong: the first node, in order, whose value is not finite for these
+/// images, or the first weight that is not; "" when all are finite.
+std::string first_non_finite(Network& network, const at::Tensor& images);
+
+}  // namespace striate

@@ -1,0 +1,77 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "striate/base/json.h"
+#include "striate/data/transforms.h"
+
+namespace striate {
+
+struct OptimizerOptions {
+  enum class Kind { kSgd, kAdam, kAdamW };
+  Kind kind = Kind::kSgd;
+  double learning_rate = 0.1;
+  double momentum = 0.9;  ///< SGD
+  bool nesterov = false;  ///< SGD
+  double beta1 = 0.9;     ///< Adam
+  double beta2 = 0.999;   ///< Adam
+  double eps = 1e-8;      ///< Adam
+  double weight_decay = 0;
+  /// Whether biases and the scales of normalisations decay too.
+  bool decay_biases_and_scales = true;
+};
+
+struct ScheduleOptions {
+  enum class Kind { kConstant, kStep, kPlateau, kCosine };
+  Kind kind = Kind::kConstant;
+  double warmup_epochs = 0;         ///< the rate rises linearly, step by step
+  std::vector<int64_t> milestones;  ///< step: epochs (from 0) from which the rate is times `factor`
+  double factor = 0.1;              ///< step, plateau
+  int64_t patience = 5;             ///< plateau: epochs without a better validation accuracy
+};
+
+struct LossOptions {
+  enum class Kind { kCrossEntropy, kLeNet5 };
+  Kind kind = Kind::kCrossEntropy;
+  double label_smoothing = 0;
+};
+
+/// How a network is trained, as data.
+struct Recipe {
+  std::string name;
+  std::string source;                          ///< paper and section, or who chose it and why
+  std::map<std::string, std::string> sources;  ///< of single values: "optimizer.momentum"
+  int64_t epochs = 10;
+  int64_t batch_size = 128;
+  /// Training images held out to choose the best epoch by; 0: none are, and the last epoch counts.
+  int64_t validation_size = 0;
+  Preprocessing train_transforms;
+  Preprocessing eval_transforms;
+  LossOptions loss;
+  OptimizerOptions optimizer;
+  ScheduleOptions schedule;
+  bool zero_init_residual = false;  ///< blocks start as the identity
+  double clip_gradient_norm = 0;    ///< 0: gradients are not clipped
+  int64_t early_stop_epochs = 0;    ///< stop after so many epochs without a better one; 0: never
+};
+
+/// @param where  a path or name for messages.
+/// @throws FormatError, LookupError  an unknown key or word, a value out of range.
+Recipe recipe_from_json(const Json& json, const std::string& where);
+Json to_json(const Recipe& recipe);
+
+/// The recipes that come with the library.
+std::vector<std::string> recipe_names();
+/// @throws LookupError  no recipe has that name.
+Recipe named_recipe(const std::string& name);
+/// A recipe by name, or of a file when `name_or_path` ends in ".json".
+Recipe find_recipe(const std::string& name_or_path);
+
+/// Sets one value by its path, as "optimizer.learning_rate=0.05"; the right side is JSON, or a word.
+/// @throws FormatError  no "=", no such value, or a wrong one.
+Recipe with_setting(const Recipe& recipe, const std::string& setting);
+
+}  // namespace striate

@@ -1,0 +1,141 @@
+#include "striate/base/file.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <stdexcept>
+
+#include "striate/base/error.h"
+
+namespace striate {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+IoError io_error(const char* action, const fs::path& path) {
+  const int code = errno;
+  std::string hint;
+  if (code == ENOSPC) hint = "free some space; the earlier file, if any, is intact";
+  return IoError(fmt::format("can't {} {}: {}", action, path.string(), std::strerror(code)), hint);
+}
+
+class Descriptor {
+ public:
+  explicit Descriptor(int value) : value_(value) {}
+  ~Descriptor() {
+    if (value_ >= 0) ::close(value_);
+  }
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  operator int() const { return value_; }
+
+ private:
+  int value_;
+};
+
+// Opens a regular file; a folder is an error here rather than at the first read.
+int open_for_reading(const fs::path& path, struct stat& status) {
+  const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (file < 0) throw io_error("open", path);
+  if (::fstat(file, &status) != 0 || S_ISDIR(status.st_mode)) {
+    ::close(file);
+    errno = S_ISDIR(status.st_mode) ? EISDIR : errno;
+    throw io_error("open", path);
+  }
+  return file;
+}
+
+void write_all(int file, std::span<const uint8_t> bytes, const fs::path& path) {
+  while (!bytes.empty()) {
+    const ssize_t written = ::write(file, bytes.data(), bytes.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) throw io_error("write", path);
+    bytes = bytes.subspan(static_cast<size_t>(written));
+  }
+}
+
+}  // namespace
+
+std::vector<uint8_t> read_file(const fs::path& path, size_t limit_bytes) {
+  struct stat status {};
+  const Descriptor file(open_for_reading(path, status));
+  if (static_cast<size_t>(status.st_size) > limit_bytes) {
+    throw FormatError(fmt::format("{} has {} bytes, more than the {} that such a file may have",
+                                  path.string(), status.st_size, limit_bytes));
+  }
+  std::vector<uint8_t> bytes(static_cast<size_t>(status.st_size));
+  size_t filled = 0;
+  while (filled < bytes.size()) {
+    const ssize_t got = ::read(file, bytes.data() + filled, bytes.size() - filled);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) throw io_error("read", path);
+    if (got == 0) break;
+    filled += static_cast<size_t>(got);
+  }
+  bytes.resize(filled);
+  return bytes;
+}
+
+std::string read_text(const fs::path& path) {
+  const std::vector<uint8_t> bytes = read_file(path);
+  return {bytes.begin(), bytes.end()};
+}
+
+void write_file_atomically(const fs::path& path, const std::function<void(const Append&)>& write) {
+  const fs::path folder = path.has_parent_path() ? path.parent_path() : fs::path(".");
+  std::error_code code;
+  fs::create_directories(folder, code);
+  if (code) throw IoError(fmt::format("can't make folder {}: {}", folder.string(), code.message()));
+
+  std::string temporary = path.string() + ".XXXXXX";
+  const Descriptor file(::mkostemp(temporary.data(), O_CLOEXEC));
+  if (file < 0) throw io_error("write", path);
+  try {
+    write([&](std::span<const uint8_t> bytes) { write_all(file, bytes, path); });
+    if (::fchmod(file, 0644) != 0 || ::fsync(file) != 0) throw io_error("write", path);
+    if (::rename(temporary.c_str(), path.c_str()) != 0) throw io_error("write", path);
+  } catch (...) {
+    ::unlink(temporary.c_str());
+    throw;
+  }
+  // The rename itself reaches the disk with its folder.
+  const Descriptor parent(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (parent >= 0) ::fsync(parent);
+}
+
+void write_file_atomically(const fs::path& path, std::span<const uint8_t> bytes) {
+  write_file_atomically(path, [&](const Append& append) { append(bytes); });
+}
+
+void write_file_atomically(const fs::path& path, const std::string& text) {
+  const auto* first = reinterpret_cast<const uint8_t*>(text.data());
+  write_file_atomically(path, std::span<const uint8_t>(first, text.size()));
+}
+
+MappedFile::MappedFile(const fs::path& path, MapOptions options) : options_(options) {
+  struct stat status {};
+  const Descriptor file(open_for_reading(path, status));
+  const auto size = static_cast<size_t>(status.st_size);
+  if (size == 0) return;
+  const int access = options.copy_on_write ? PROT_READ | PROT_WRITE : PROT_READ;
+  void* start = ::mmap(nullptr, size, access, MAP_PRIVATE | MAP_NORESERVE, file, 0);
+  if (start == MAP_FAILED) throw io_error("map", path);
+  bytes_ = {static_cast<uint8_t*>(start), size};
+}
+
+std::span<uint8_t> MappedFile::writable_bytes() const {
+  if (!options_.copy_on_write) throw std::logic_error("a file that was mapped for reading only");
+  return bytes_;
+}
+
+MappedFile::~MappedFile() {
+  if (!bytes_.empty()) ::munmap(bytes_.data(), bytes_.size());
+}
+
+}  // namespace striate

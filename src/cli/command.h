@@ -1,0 +1,36 @@
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <atomic>
+#include <string>
+#include <vector>
+
+#include "striate/base/json.h"
+
+namespace striate::cli {
+
+// Each adds one verb to the program. Its callback does the work and throws.
+void add_compare(CLI::App& program);
+void add_convert(CLI::App& program);
+void add_data(CLI::App& program);
+void add_doctor(CLI::App& program);
+void add_evaluate(CLI::App& program);
+void add_models(CLI::App& program);
+void add_predict(CLI::App& program);
+void add_recipes(CLI::App& program);
+void add_run(CLI::App& program);
+void add_summary(CLI::App& program);
+void add_train(CLI::App& program);
+
+/// Becomes true when the user presses Ctrl-C.
+const std::atomic<bool>& stop_requested();
+
+/// Results go to the standard output, one JSON document or text; all else to the standard error.
+void print(const std::string& text);
+void print(const Json& json);
+void note(const std::string& text);
+
+/// Rows with columns as wide as their widest cell; the first column is aligned to the left.
+std::string table(const std::vector<std::vector<std::string>>& rows);
+
+}  // namespace striate::cli

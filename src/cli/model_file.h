@@ -1,0 +1,41 @@
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string>
+
+#include "striate/models/models.h"
+#include "striate/runtime/network.h"
+#include "striate/training/run.h"
+
+namespace striate::cli {
+
+/// What the user says about a weight file that does not say it itself.
+struct ModelFileOptions {
+  std::string model;
+  std::string preprocess;  ///< a name, or a .json file with a list of transforms
+};
+
+struct LoadedModel {
+  std::filesystem::path path;
+  std::unique_ptr<Network> network;
+  WeightsCard card;
+};
+
+/// Reads weights (a file, or a run's folder: its best) and builds their network.
+/// @throws LookupError  neither the file nor the user says which network it is.
+LoadedModel load_model(const std::filesystem::path& path, const ModelFileOptions& options);
+
+/// Input channels and classes as the weights have them, for a network's builder.
+ModelOptions options_of_weights(const std::string& model, const Weights& weights);
+
+/// `load_weights`, whose error also names the network that the weights fit best.
+void load_weights_or_explain(Network& network, const Weights& weights, const std::string& origin);
+
+/// The network of the registry whose tensors are most like these; "" when none is alike.
+std::string nearest_model(const Weights& weights);
+
+/// A named preprocessing, or that of a .json file.
+Preprocessing find_preprocessing(const std::string& name_or_path);
+
+}  // namespace striate::cli

@@ -1,0 +1,12 @@
+#pragma once
+
+#include <string>
+
+#include "striate/models/models.h"
+
+namespace striate::cli {
+
+/// "3x224x224" as (3, 224, 224). @throws std::invalid_argument  of another form.
+Shape parse_shape(const std::string& text);
+
+}  // namespace striate::cli

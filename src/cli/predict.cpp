@@ -1,0 +1,86 @@
+#include <ATen/ops/from_blob.h>
+#include <fmt/format.h>
+
+#include <memory>
+
+#include "cli/command.h"
+#include "cli/model_file.h"
+#include "striate/base/error.h"
+#include "striate/image/codec.h"
+
+namespace striate::cli {
+
+namespace {
+
+struct Options {
+  std::string weights;
+  std::vector<std::string> images;
+  ModelFileOptions model;
+  int64_t top = 5;
+  bool json = false;
+};
+
+// (C): the average over the views of one image.
+at::Tensor probabilities(const LoadedModel& model, const std::string& path) {
+  const Shape& input = model.network->graph().input_shape();
+  const PixelFormat format = input[0] == 1 ? PixelFormat::kGrey : PixelFormat::kRgb;
+  Random random({0});
+  at::Tensor sum;
+  std::vector<FloatImage> views = model.card.preprocessing.apply(read_image(path, format), random);
+  for (FloatImage& view : views) {
+    if (Shape{view.channels, view.height, view.width} != input) {
+      throw ShapeError(fmt::format("{} becomes ({}, {}, {}), the network takes {}", path,
+                                   view.channels, view.height, view.width, to_string(input)),
+                       "choose another --preprocess");
+    }
+    const at::Tensor image =
+        at::from_blob(view.pixels.data(), {1, view.height, view.width, view.channels}, at::kFloat)
+            .permute({0, 3, 1, 2});
+    at::NoGradGuard no_grad;
+    const at::Tensor p = model.network->forward(image).softmax(1)[0];
+    sum = sum.defined() ? sum + p : p;
+  }
+  return sum / static_cast<double>(views.size());
+}
+
+void predict_images(const Options& options) {
+  const LoadedModel model = load_model(options.weights, options.model);
+  Json report = Json::array();
+  std::string text;
+  for (const std::string& path : options.images) {
+    const at::Tensor p = probabilities(model, path);
+    const auto [values, classes] = p.topk(std::min(options.top, p.size(0)));
+    Json top = Json::array();
+    text += path + "\n";
+    for (int64_t i = 0; i < values.size(0); ++i) {
+      const std::string& name =
+          model.card.class_names.at(static_cast<size_t>(classes[i].item<int64_t>()));
+      const double probability = values[i].item<double>();
+      top.push_back({{"class", name},
+                     {"index", classes[i].item<int64_t>()},
+                     {"probability", probability}});
+      text += fmt::format("  {:6.2f} %  {}\n", 100 * probability, name);
+    }
+    report.push_back({{"image", path}, {"top", top}});
+  }
+  options.json ? print(report) : print(text);
+}
+
+}  // namespace
+
+void add_predict(CLI::App& program) {
+  CLI::App* command = program.add_subcommand("predict", "The classes of images");
+  const auto options = std::make_shared<Options>();
+  command->add_option("weights", options->weights, "A weight file or run folder")->required();
+  command->add_option("images", options->images, "JPEG or PNG files")->required();
+  command->add_option("--top", options->top, "How many classes to show")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  command->add_option("--model", options->model.model, "The network, if the file does not say");
+  command->add_option("--preprocess", options->model.preprocess,
+                      "How images are prepared, if the file does not say");
+  command->add_flag("--json", options->json, "Print JSON");
+  command->callback([options] { predict_images(*options); });
+}
+
+}  // namespace striate::cli

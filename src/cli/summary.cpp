@@ -1,0 +1,76 @@
+#include "striate/graph/summary.h"
+
+#include <memory>
+
+#include "cli/command.h"
+#include "cli/options.h"
+#include "striate/base/file.h"
+#include "striate/graph/analysis.h"
+#include "striate/models/models.h"
+
+namespace striate::cli {
+
+namespace {
+
+struct Options {
+  std::string model;
+  std::string input;
+  int64_t classes = 0;
+  std::string dot;
+  bool tensors = false;
+  bool json = false;
+};
+
+Json to_json(const Graph& graph) {
+  const std::vector<ReceptiveField> fields = receptive_fields(graph);
+  Json layers = Json::array();
+  for (size_t i = 0; i < graph.nodes().size(); ++i) {
+    const Node& node = graph.nodes()[i];
+    const Value value{static_cast<int64_t>(i)};
+    layers.push_back({{"name", node.name},
+                      {"operator", type_name(node.op)},
+                      {"shape", node.shape},
+                      {"parameters", parameter_count(graph, value)},
+                      {"multiply_adds", multiply_adds(graph, value)},
+                      {"output_bytes", output_bytes(node)},
+                      {"receptive_field", {fields[i].size.height, fields[i].size.width}},
+                      {"stride", {fields[i].stride.height, fields[i].stride.width}}});
+  }
+  const ActivationMemory memory = activation_memory(graph);
+  return {{"model", graph.name()},
+          {"parameters", parameter_count(graph)},
+          {"multiply_adds", multiply_adds(graph)},
+          {"activations",
+           {{"all_bytes", memory.all_bytes},
+            {"in_place_bytes", memory.in_place_bytes},
+            {"peak_bytes", memory.peak_bytes},
+            {"kept_for_backward_bytes", memory.backward_bytes}}},
+          {"layers", layers}};
+}
+
+void summarize(const Options& options) {
+  const Graph graph =
+      build_model(options.model, {.input = options.input.empty() ? Shape{} : parse_shape(options.input),
+                                  .classes = options.classes});
+  if (!options.dot.empty()) write_file_atomically(options.dot, to_dot(graph));
+  if (options.json) return print(to_json(graph));
+  print(options.tensors ? tensor_table(graph) : summary_table(graph));
+}
+
+}  // namespace
+
+void add_summary(CLI::App& program) {
+  CLI::App* command = program.add_subcommand(
+      "summary", "A network layer by layer: shapes, parameters, memory, receptive fields");
+  const auto options = std::make_shared<Options>();
+  command->add_option("model", options->model, "A network's name")->required();
+  command->add_option("--input", options->input, "Its input, as 3x224x224");
+  command->add_option("--classes", options->classes, "Its number of classes")
+      ->check(CLI::PositiveNumber);
+  command->add_flag("--tensors", options->tensors, "List the weights instead");
+  command->add_option("--dot", options->dot, "Write the graph for Graphviz to this file");
+  command->add_flag("--json", options->json, "Print JSON");
+  command->callback([options] { summarize(*options); });
+}
+
+}  // namespace striate::cli

@@ -1,0 +1,42 @@
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <string>
+#include <vector>
+
+#include "striate/training/trainer.h"
+
+namespace striate::cli {
+
+/// The flags that decide how something is trained, shared by `train` and `compare`.
+struct TrainingFlags {
+  std::string data;
+  std::string recipe;
+  std::vector<std::string> settings;
+  int64_t epochs = 0;
+  int64_t batch_size = 0;
+  uint64_t seed = 1;
+  int64_t limit = 0;
+  std::string device = "cpu";
+  int loader_threads = 1;
+  double checkpoint_seconds = 60;
+  int64_t checkpoint_steps = 0;
+};
+
+void add_training_flags(CLI::App& command, TrainingFlags& flags);
+
+/// The whole configuration of a run: the recipe (named, or the model's own), then the flags, with
+/// the pixels' mean and deviation measured and the input's shape found.
+RunConfig resolve(const std::string& model, const TrainingFlags& flags);
+
+TrainerOptions trainer_options(const std::filesystem::path& run, const TrainingFlags& flags,
+                               TrainingObserver& observer);
+
+/// Trains to the end, evaluates the best weights on the test images once, and writes the report.
+/// Returns what was measured.
+Json finish_run(Trainer& trainer, const std::filesystem::path& run);
+
+/// The result of `finish_run` in words.
+std::string describe_result(const Json& result);
+
+}  // namespace striate::cli

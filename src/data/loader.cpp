@@ -1,0 +1,189 @@
+#include "striate/data/loader.h"
+
+#include <ATen/ops/empty.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <condition_variable>
+#include <exception>
+#include <map>
+#include <mutex>
+#include <numeric>
+#include <stdexcept>
+#include <thread>
+
+#include "striate/base/error.h"
+
+namespace striate {
+
+namespace {
+
+// Batches that may wait for the consumer, for each thread.
+constexpr int64_t kAhead = 3;
+
+using Clock = std::chrono::steady_clock;
+
+}  // namespace
+
+class Loader::Workers {
+ public:
+  Workers(const Dataset& dataset, Preprocessing preprocessing, LoaderOptions options)
+      : dataset_(dataset), preprocessing_(std::move(preprocessing)), options_(options) {
+    if (options_.batch_size < 1) throw std::invalid_argument("a batch needs at least one image");
+    if (options_.threads < 1) throw std::invalid_argument("a loader needs at least one thread");
+    if (batch_count() < 1) {
+      throw std::invalid_argument(fmt::format("{} samples do not fill a batch of {}",
+                                              dataset_.size(), options_.batch_size));
+    }
+  }
+
+  ~Workers() { stop(); }
+
+  int64_t batch_count() const {
+    const int64_t size = dataset_.size();
+    const bool keep = options_.last_batch == LastBatch::kKeep;
+    return (size + (keep ? options_.batch_size - 1 : 0)) / options_.batch_size;
+  }
+
+  void start(int64_t epoch, int64_t first_batch) {
+    stop();
+    epoch_ = epoch;
+    order_.resize(static_cast<size_t>(dataset_.size()));
+    std::iota(order_.begin(), order_.end(), int64_t{0});
+    if (options_.order == Order::kShuffled) {
+      order_ = Random({options_.seed, hash_name("order"), static_cast<uint64_t>(epoch)})
+                   .permutation(dataset_.size());
+    }
+    next_made_ = first_batch;
+    next_taken_ = first_batch;
+    waited_ = 0;
+    stopping_ = false;
+    ready_.clear();
+    for (int i = 0; i < options_.threads; ++i) threads_.emplace_back([this] { work(); });
+  }
+
+  std::optional<Batch> next() {
+    if (next_taken_ >= batch_count()) return std::nullopt;
+    const Clock::time_point before = Clock::now();
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return ready_.contains(next_taken_); });
+    waited_ += std::chrono::duration<double>(Clock::now() - before).count();
+    Made made = std::move(ready_.extract(next_taken_).mapped());
+    ++next_taken_;
+    changed_.notify_all();
+    if (made.error) std::rethrow_exception(made.error);
+    return std::move(made.batch);
+  }
+
+  double waited_seconds() const { return waited_; }
+
+ private:
+  struct Made {
+    Batch batch;
+    std::exception_ptr error;
+  };
+
+  void stop() {
+    {
+      const std::lock_guard lock(mutex_);
+      stopping_ = true;
+    }
+    changed_.notify_all();
+    for (std::thread& thread : threads_) thread.join();
+    threads_.clear();
+  }
+
+  void work() {
+    while (true) {
+      int64_t number = 0;
+      {
+        std::unique_lock lock(mutex_);
+        changed_.wait(lock, [&] {
+          return stopping_ || next_made_ < next_taken_ + kAhead * options_.threads;
+        });
+        if (stopping_ || next_made_ >= batch_count()) return;
+        number = next_made_++;
+      }
+      Made made;
+      try {
+        made.batch = make_batch(number);
+      } catch (...) {
+        made.error = std::current_exception();
+      }
+      const std::lock_guard lock(mutex_);
+      ready_[number] = std::move(made);
+      changed_.notify_all();
+    }
+  }
+
+  Batch make_batch(int64_t number) const {
+    const int64_t first = number * options_.batch_size;
+    const int64_t last = std::min(first + options_.batch_size, dataset_.size());
+    Batch batch;
+    batch.indices = {order_.begin() + first, order_.begin() + last};
+    batch.labels = at::empty({last - first}, at::kLong);
+    for (int64_t i = 0; i < last - first; ++i) {
+      const int64_t index = batch.indices[static_cast<size_t>(i)];
+      Random random({options_.seed, hash_name("sample"), static_cast<uint64_t>(epoch_),
+                     static_cast<uint64_t>(index)});
+      Sample sample = dataset_.sample(index);
+      batch.labels.data_ptr<int64_t>()[i] = sample.label;
+      place(batch, preprocessing_.apply(std::move(sample.image), random), i, last - first);
+    }
+    return batch;
+  }
+
+  // Copies the views of one image; interleaved channels are a channels-last tensor's memory.
+  void place(Batch& batch, const std::vector<FloatImage>& views, int64_t position,
+             int64_t count) const {
+    const auto per_image = static_cast<int64_t>(views.size());
+    for (int64_t v = 0; v < per_image; ++v) {
+      const FloatImage& view = views[static_cast<size_t>(v)];
+      if (!batch.images.defined()) {
+        batch.images =
+            at::empty({count * per_image, view.channels, view.height, view.width},
+                      at::TensorOptions().memory_format(at::MemoryFormat::ChannelsLast));
+      }
+      const Shape3 wanted = {batch.images.size(1), batch.images.size(2), batch.images.size(3)};
+      if (Shape3{view.channels, view.height, view.width} != wanted) {
+        const int64_t index = batch.indices[static_cast<size_t>(position)];
+        throw ShapeError(
+            fmt::format("{} gives ({}, {}, {}), the batch has ({}, {}, {})", dataset_.origin(index),
+                        view.channels, view.height, view.width, wanted[0], wanted[1], wanted[2]),
+            "crop or resize to one size, and convert to one number of channels, in the transforms");
+      }
+      const auto size = static_cast<int64_t>(view.pixels.size());
+      std::copy(view.pixels.begin(), view.pixels.end(),
+                batch.images.data_ptr<float>() + (position * per_image + v) * size);
+    }
+  }
+
+  using Shape3 = std::array<int64_t, 3>;
+
+  const Dataset& dataset_;
+  const Preprocessing preprocessing_;
+  const LoaderOptions options_;
+  std::vector<int64_t> order_;
+  int64_t epoch_ = 0;
+
+  std::vector<std::thread> threads_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::map<int64_t, Made> ready_;
+  int64_t next_made_ = 0;
+  int64_t next_taken_ = 0;
+  double waited_ = 0;
+  bool stopping_ = true;
+};
+
+Loader::Loader(const Dataset& dataset, Preprocessing preprocessing, LoaderOptions options)
+    : workers_(std::make_unique<Workers>(dataset, std::move(preprocessing), options)) {}
+Loader::~Loader() = default;
+int64_t Loader::batch_count() const { return workers_->batch_count(); }
+void Loader::start(int64_t epoch, int64_t first_batch) { workers_->start(epoch, first_batch); }
+std::optional<Batch> Loader::next() { return workers_->next(); }
+double Loader::waited_seconds() const { return workers_->waited_seconds(); }
+
+}  // namespace striate

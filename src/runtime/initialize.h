@@ -1,0 +1,13 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include "striate/graph/analysis.h"
+
+namespace striate {
+
+/// The tensor that training starts from: float32 (int64 for a counter), drawn from (seed, key) only,
+/// so that it does not depend on the other tensors. Four axes are stored channels last.
+at::Tensor initial_value(const TensorSpec& spec, uint64_t seed);
+
+}  // namespace striate

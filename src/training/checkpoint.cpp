@@ -1,0 +1,105 @@
+#include "training/checkpoint.h"
+
+#include <ATen/CPUGeneratorImpl.h>
+#include <ATen/Parallel.h>
+#include <fmt/format.h>
+
+#include "striate/base/error.h"
+
+namespace striate {
+
+namespace {
+
+constexpr const char* kWeights = "weights/";
+constexpr const char* kOptimizer = "optimizer/";
+constexpr const char* kGenerator = "generator";
+
+at::Generator generator() { return at::detail::getDefaultCPUGenerator(); }
+
+Json to_json(const Position& p) {
+  return {{"epoch", p.epoch},
+          {"step", p.step},
+          {"loss_sum", p.loss_sum},
+          {"correct", p.correct},
+          {"images", p.images},
+          {"seconds", p.seconds},
+          {"waited_seconds", p.waited_seconds},
+          {"best_accuracy", p.best_accuracy},
+          {"best_epoch", p.best_epoch},
+          {"metrics_bytes", p.metrics_bytes},
+          {"finished", p.finished},
+          {"threads", at::get_num_threads()}};
+}
+
+Position position_from_json(const Json& json, const std::string& where) {
+  JsonReader reader(json, where);
+  Position p;
+  p.epoch = reader.get<int64_t>("epoch");
+  p.step = reader.get<int64_t>("step");
+  p.loss_sum = reader.get<double>("loss_sum");
+  p.correct = reader.get<int64_t>("correct");
+  p.images = reader.get<int64_t>("images");
+  p.seconds = reader.get<double>("seconds");
+  p.waited_seconds = reader.get<double>("waited_seconds");
+  p.best_accuracy = reader.get<double>("best_accuracy");
+  p.best_epoch = reader.get<int64_t>("best_epoch");
+  p.metrics_bytes = reader.get<int64_t>("metrics_bytes");
+  p.finished = reader.get<bool>("finished");
+  const auto threads = reader.get<int>("threads");
+  reader.finish();
+  if (threads != at::get_num_threads()) {
+    throw Error(fmt::format("the run used {} compute threads, this is {}: its numbers would differ",
+                            threads, at::get_num_threads()),
+                fmt::format("resume with OMP_NUM_THREADS={}", threads));
+  }
+  return p;
+}
+
+// The tensors whose names start with `prefix`, without it.
+std::map<std::string, at::Tensor> part(const Weights& file, const std::string& prefix) {
+  std::map<std::string, at::Tensor> result;
+  for (const auto& [name, tensor] : file.tensors) {
+    if (name.starts_with(prefix)) result[name.substr(prefix.size())] = tensor;
+  }
+  return result;
+}
+
+const std::string& text(const Weights& file, const char* key, const std::string& where) {
+  const auto found = file.metadata.find(key);
+  if (found == file.metadata.end()) {
+    throw FormatError(fmt::format("{} is not a checkpoint: it has no {}", where, key));
+  }
+  return found->second;
+}
+
+}  // namespace
+
+void save_checkpoint(const std::filesystem::path& path, const CheckpointParts& parts,
+                     const Position& position) {
+  Weights file;
+  for (const auto& [key, tensor] : weights_of(parts.network).tensors) {
+    file.tensors[kWeights + key] = tensor;
+  }
+  for (const auto& [key, tensor] : parts.optimizer.state()) file.tensors[kOptimizer + key] = tensor;
+  file.tensors[kGenerator] = generator().get_state();
+  file.metadata["position"] = to_json(position).dump();
+  file.metadata["schedule"] = parts.schedule.state().dump();
+  write_safetensors(file, path);
+}
+
+Position load_checkpoint(const std::filesystem::path& path, const CheckpointParts& parts) {
+  const Weights file = read_weights(path);
+  const std::string where = path.string();
+  load_weights(parts.network, {.tensors = part(file, kWeights), .metadata = {}});
+  parts.optimizer.load_state(part(file, kOptimizer));
+  const auto state = file.tensors.find(kGenerator);
+  if (state == file.tensors.end()) {
+    throw FormatError(where + " is not a checkpoint: it has no " + kGenerator);
+  }
+  generator().set_state(state->second.clone());
+  parts.schedule.load_state(parse_json(text(file, "schedule", where), where + ": schedule"));
+  return position_from_json(parse_json(text(file, "position", where), where + ": position"),
+                            where + ": position");
+}
+
+}  // namespace striate

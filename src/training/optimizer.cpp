@@ -1,0 +1,123 @@
+#include "striate/training/optimizer.h"
+
+#include <ATen/ATen.h>
+#include <fmt/format.h>
+
+#include <cmath>
+
+#include "striate/base/error.h"
+
+namespace striate {
+
+Optimizer::Optimizer(const Network& network, OptimizerOptions options) : options_(options) {
+  const bool adam = options_.kind != OptimizerOptions::Kind::kSgd;
+  for (size_t i = 0; i < network.specs().size(); ++i) {
+    const TensorSpec& spec = network.specs()[i];
+    if (spec.kind != TensorSpec::Kind::kParameter) continue;
+    const bool decays = options_.decay_biases_and_scales || spec.shape.size() > 1;
+    Slot slot{.key = spec.key,
+              .parameter = network.tensors()[i].second,
+              .weight_decay = decays ? options_.weight_decay : 0.0,
+              .first = {},
+              .second = {}};
+    if (adam || options_.momentum != 0) slot.first = at::zeros_like(slot.parameter.detach());
+    if (adam) slot.second = at::zeros_like(slot.parameter.detach());
+    slots_.push_back(std::move(slot));
+  }
+}
+
+void Optimizer::zero_gradients() {
+  for (Slot& slot : slots_) slot.parameter.mutable_grad().reset();
+}
+
+double Optimizer::clip_gradient_norm(double norm) {
+  at::NoGradGuard no_grad;
+  double squares = 0;
+  for (const Slot& slot : slots_) {
+    if (!slot.parameter.grad().defined()) continue;
+    const double own = slot.parameter.grad().norm().item<double>();
+    squares += own * own;
+  }
+  const double total = std::sqrt(squares);
+  // torch.nn.utils.clip_grad_norm_ adds the same 1e-6.
+  const double scale = norm / (total + 1e-6);
+  if (scale < 1) {
+    for (const Slot& slot : slots_) {
+      if (slot.parameter.grad().defined()) slot.parameter.mutable_grad().mul_(scale);
+    }
+  }
+  return total;
+}
+
+void Optimizer::step(double learning_rate) {
+  at::NoGradGuard no_grad;
+  ++steps_;
+  for (Slot& slot : slots_) {
+    if (!slot.parameter.grad().defined()) continue;
+    if (options_.kind == OptimizerOptions::Kind::kSgd) {
+      step_sgd(slot, learning_rate);
+    } else {
+      step_adam(slot, learning_rate);
+    }
+  }
+}
+
+void Optimizer::step_sgd(Slot& slot, double learning_rate) const {
+  at::Tensor gradient = slot.parameter.grad();
+  if (slot.weight_decay != 0) gradient = gradient.add(slot.parameter, slot.weight_decay);
+  if (options_.momentum != 0) {
+    slot.first.mul_(options_.momentum).add_(gradient);
+    gradient = options_.nesterov ? gradient.add(slot.first, options_.momentum) : slot.first;
+  }
+  slot.parameter.add_(gradient, -learning_rate);
+}
+
+void Optimizer::step_adam(Slot& slot, double learning_rate) const {
+  at::Tensor gradient = slot.parameter.grad();
+  if (options_.kind == OptimizerOptions::Kind::kAdamW) {
+    slot.parameter.mul_(1 - learning_rate * slot.weight_decay);
+  } else if (slot.weight_decay != 0) {
+    gradient = gradient.add(slot.parameter, slot.weight_decay);
+  }
+  slot.first.mul_(options_.beta1).add_(gradient, 1 - options_.beta1);
+  slot.second.mul_(options_.beta2).addcmul_(gradient, gradient, 1 - options_.beta2);
+  const auto t = static_cast<double>(steps_);
+  const double correction1 = 1 - std::pow(options_.beta1, t);
+  const double correction2 = 1 - std::pow(options_.beta2, t);
+  const at::Tensor denominator =
+      slot.second.sqrt().div_(std::sqrt(correction2)).add_(options_.eps);
+  slot.parameter.addcdiv_(slot.first, denominator, -learning_rate / correction1);
+}
+
+std::map<std::string, at::Tensor> Optimizer::state() const {
+  std::map<std::string, at::Tensor> state;
+  state["steps"] = at::full({1}, steps_, at::kLong);
+  for (const Slot& slot : slots_) {
+    if (slot.first.defined()) state["first/" + slot.key] = slot.first;
+    if (slot.second.defined()) state["second/" + slot.key] = slot.second;
+  }
+  return state;
+}
+
+void Optimizer::load_state(const std::map<std::string, at::Tensor>& state) {
+  const auto find = [&](const std::string& name) {
+    const auto found = state.find(name);
+    if (found == state.end()) throw FormatError("the optimiser's state lacks " + name);
+    return found->second;
+  };
+  const auto load = [&](at::Tensor& target, const std::string& name) {
+    if (!target.defined()) return;
+    const at::Tensor source = find(name);
+    if (source.sizes() != target.sizes()) {
+      throw FormatError(fmt::format("the optimiser's state has another shape for {}", name));
+    }
+    target.copy_(source);
+  };
+  steps_ = find("steps").item<int64_t>();
+  for (Slot& slot : slots_) {
+    load(slot.first, "first/" + slot.key);
+    load(slot.second, "second/" + slot.key);
+  }
+}
+
+}  // namespace striate

@@ -1,0 +1,107 @@
+#include "striate/training/run.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+#include <limits>
+#include <sstream>
+
+#include "striate/base/error.h"
+#include "striate/base/file.h"
+
+namespace striate {
+
+Json to_json(const RunConfig& config) {
+  return {{"model", config.model},
+          {"input", config.input},
+          {"class_names", config.class_names},
+          {"data", config.data},
+          {"limit", config.limit},
+          {"seed", config.seed},
+          {"recipe", to_json(config.recipe)}};
+}
+
+RunConfig run_config_from_json(const Json& json, const std::string& where) {
+  JsonReader reader(json, where);
+  RunConfig config;
+  config.model = reader.get<std::string>("model");
+  config.input = reader.get<Shape>("input");
+  config.class_names = reader.get<std::vector<std::string>>("class_names");
+  config.data = reader.get<std::string>("data");
+  config.limit = reader.get<int64_t>("limit");
+  config.seed = reader.get<uint64_t>("seed");
+  config.recipe = recipe_from_json(reader.at("recipe"), where + ".recipe");
+  reader.finish();
+  return config;
+}
+
+Json to_json(const EpochMetrics& m) {
+  const auto number = [](double value) { return std::isfinite(value) ? Json(value) : Json(); };
+  return {{"epoch", m.epoch},
+          {"learning_rate", m.learning_rate},
+          {"train_loss", number(m.train_loss)},
+          {"train_accuracy", number(m.train_accuracy)},
+          {"validation_loss", number(m.validation_loss)},
+          {"validation_accuracy", number(m.validation_accuracy)},
+          {"images_per_second", m.images_per_second},
+          {"seconds", m.seconds},
+          {"waited_seconds", m.waited_seconds}};
+}
+
+std::vector<EpochMetrics> read_metrics(const std::filesystem::path& path) {
+  std::vector<EpochMetrics> all;
+  std::istringstream lines(read_text(path));
+  std::string line;
+  while (std::getline(lines, line)) {
+    const std::string where = fmt::format("{} line {}", path.string(), all.size() + 1);
+    const Json json = parse_json(line, where);
+    JsonReader reader(json, where);
+    const auto number = [&](const char* key) {
+      const Json& value = reader.at(key);
+      return value.is_null() ? std::numeric_limits<double>::quiet_NaN() : reader.get<double>(key);
+    };
+    all.push_back({.epoch = reader.get<int64_t>("epoch"),
+                   .learning_rate = number("learning_rate"),
+                   .train_loss = number("train_loss"),
+                   .train_accuracy = number("train_accuracy"),
+                   .validation_loss = number("validation_loss"),
+                   .validation_accuracy = number("validation_accuracy"),
+                   .images_per_second = number("images_per_second"),
+                   .seconds = number("seconds"),
+                   .waited_seconds = number("waited_seconds")});
+    reader.finish();
+  }
+  return all;
+}
+
+std::map<std::string, std::string> to_metadata(const WeightsCard& card) {
+  return {{"format", "pt"},
+          {"striate.model", card.model},
+          {"striate.input", Json(card.input).dump()},
+          {"striate.class_names", Json(card.class_names).dump()},
+          {"striate.preprocessing", card.preprocessing.to_json().dump()}};
+}
+
+WeightsCard card_from_metadata(const std::map<std::string, std::string>& metadata,
+                               const std::string& origin) {
+  WeightsCard card;
+  const auto read = [&](const char* key) -> Json {
+    const auto found = metadata.find(key);
+    if (found == metadata.end()) return {};
+    return parse_json(found->second, fmt::format("{}: {}", origin, key));
+  };
+  const auto model = metadata.find("striate.model");
+  if (model == metadata.end()) return card;
+  card.model = model->second;
+  try {
+    card.input = read("striate.input").get<Shape>();
+    card.class_names = read("striate.class_names").get<std::vector<std::string>>();
+  } catch (const Json::exception& error) {
+    throw FormatError(fmt::format("{}: its metadata is damaged: {}", origin, error.what()));
+  }
+  card.preprocessing = Preprocessing::from_json(read("striate.preprocessing"),
+                                                fmt::format("{}: preprocessing", origin));
+  return card;
+}
+
+}  // namespace striate

@@ -1,0 +1,341 @@
+#include "striate/training/trainer.h"
+
+#include <ATen/ATen.h>
+#include <ATen/CPUGeneratorImpl.h>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <torch/csrc/autograd/autograd.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cmath>
+#include <fstream>
+#include <limits>
+#include <stdexcept>
+
+#include "striate/base/error.h"
+#include "striate/base/file.h"
+#include "striate/models/models.h"
+#include "striate/training/losses.h"
+#include "training/checkpoint.h"
+
+namespace striate {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
+constexpr int64_t kEvaluationBatch = 256;
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+Graph build_graph(const RunConfig& config) {
+  Graph graph = build_model(
+      config.model,
+      {.input = config.input, .classes = static_cast<int64_t>(config.class_names.size())});
+  return config.recipe.zero_init_residual ? with_zero_last_scales(std::move(graph)) : graph;
+}
+
+// The training images that a run uses, and those it holds out.
+struct TrainingData {
+  std::shared_ptr<const Dataset> training;
+  std::shared_ptr<const Dataset> validation;  // may be null
+};
+
+TrainingData open_training_data(const RunConfig& config) {
+  std::shared_ptr<const Dataset> all = open_dataset(config.data, Split::kTrain);
+  if (config.limit > 0 && config.limit < all->size()) {
+    all = subset(all, hold_out(all->size(), config.limit, config.seed).validation);
+  }
+  if (config.recipe.validation_size == 0) return {all, nullptr};
+  // The same images are held out whatever the seed, so that runs can be compared.
+  const HeldOut parts = hold_out(all->size(), config.recipe.validation_size, 0);
+  return {subset(all, parts.training), subset(all, parts.validation)};
+}
+
+// A line reaches the disk before a checkpoint counts it.
+void append_line(const fs::path& path, const std::string& line) {
+  std::ofstream file(path, std::ios::app);
+  file << line << '\n' << std::flush;
+  if (!file) throw IoError(fmt::format("can't write {}", path.string()));
+  file.close();
+  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (descriptor >= 0) {
+    ::fsync(descriptor);
+    ::close(descriptor);
+  }
+}
+
+}  // namespace
+
+at::Device find_device(const std::string& name) {
+  if (name == "cpu") return at::kCPU;
+  if (!name.starts_with("cuda")) {
+    throw std::invalid_argument(fmt::format("\"{}\" is no device: use cpu or cuda", name));
+  }
+  if (!at::globalContext().hasCUDA()) {
+    throw Error("this LibTorch or this machine has no CUDA",
+                "use --device cpu, or set STRIATE_LIBTORCH to a CUDA build of LibTorch");
+  }
+  return at::Device(name);
+}
+
+Shape input_shape(const Dataset& dataset, const Preprocessing& preprocessing) {
+  Random random({0});
+  const FloatImage image = preprocessing.apply(dataset.sample(0).image, random).front();
+  return {image.channels, image.height, image.width};
+}
+
+class Trainer::State {
+ public:
+  State(RunConfig config, TrainerOptions options)
+      : config_(std::move(config)),
+        options_(std::move(options)),
+        folder_{options_.run},
+        device_(find_device(options_.device)),
+        data_(open_training_data(config_)),
+        network_(build_graph(config_), config_.seed),
+        loader_(*data_.training, config_.recipe.train_transforms,
+                {.batch_size = std::min(config_.recipe.batch_size, data_.training->size()),
+                 .order = Order::kShuffled,
+                 .last_batch = LastBatch::kDrop,
+                 .seed = config_.seed,
+                 .threads = options_.loader_threads}),
+        schedule_(config_.recipe.schedule, config_.recipe.epochs, loader_.batch_count()) {
+    network_.to(device_);
+    optimizer_ = std::make_unique<Optimizer>(network_, config_.recipe.optimizer);
+    at::Generator generator = at::detail::getDefaultCPUGenerator();
+    generator.set_current_seed(config_.seed);
+  }
+
+  void start(const Weights* initial) {
+    if (fs::exists(folder_.recipe())) {
+      throw IoError(fmt::format("{} holds a run already", folder_.path.string()),
+                    "go on with it by --resume, or choose another folder with --out");
+    }
+    if (initial != nullptr) load_weights(network_, *initial);
+    write_file_atomically(folder_.recipe(), to_json(config_).dump(2) + "\n");
+    write_file_atomically(folder_.metrics(), std::string());
+    save();
+  }
+
+  void resume() {
+    position_ = load_checkpoint(folder_.checkpoint(), parts());
+    // Lines that were written after the checkpoint will be written again.
+    const auto length = static_cast<uintmax_t>(position_.metrics_bytes);
+    if (!fs::exists(folder_.metrics()) || fs::file_size(folder_.metrics()) < length) {
+      throw FormatError(fmt::format("{} is shorter than the checkpoint says: {} bytes",
+                                    folder_.metrics().string(), length));
+    }
+    fs::resize_file(folder_.metrics(), length);
+  }
+
+  void train() {
+    while (!position_.finished) {
+      train_epoch();
+      end_epoch();
+    }
+  }
+
+  void load_best() { load_weights(network_, read_weights(folder_.best())); }
+
+  const RunConfig& config() const { return config_; }
+  Network& network() { return network_; }
+
+ private:
+  CheckpointParts parts() { return {network_, *optimizer_, schedule_}; }
+
+  void save() {
+    save_checkpoint(folder_.checkpoint(), parts(), position_);
+    last_save_ = Clock::now();
+    steps_since_save_ = 0;
+  }
+
+  void train_epoch() {
+    const double seconds_before = position_.seconds;
+    const double waited_before = position_.waited_seconds;
+    const Clock::time_point start = Clock::now();
+    network_.train();
+    loader_.start(position_.epoch, position_.step);
+    while (std::optional<Batch> batch = loader_.next()) {
+      step(*batch);
+      position_.seconds = seconds_before + seconds_since(start);
+      position_.waited_seconds = waited_before + loader_.waited_seconds();
+      if (options_.observer != nullptr) options_.observer->on_step(progress());
+      save_when_due();
+    }
+  }
+
+  double learning_rate(int64_t step_of_epoch) const {
+    const int64_t step = position_.epoch * loader_.batch_count() + step_of_epoch;
+    return config_.recipe.optimizer.learning_rate * schedule_.factor(step);
+  }
+
+  void step(const Batch& batch) {
+    const at::Tensor images = batch.images.to(device_);
+    const at::Tensor labels = batch.labels.to(device_);
+    const at::Tensor logits = network_.forward(images);
+    const at::Tensor loss = losses::compute(config_.recipe.loss, logits, labels);
+    const double loss_value = loss.item<double>();
+    if (!std::isfinite(loss_value)) stop_for_loss(loss_value, images);
+
+    optimizer_->zero_gradients();
+    torch::autograd::backward({loss}, {});
+    if (config_.recipe.clip_gradient_norm > 0) {
+      optimizer_->clip_gradient_norm(config_.recipe.clip_gradient_norm);
+    }
+    optimizer_->step(learning_rate(position_.step));
+
+    const int64_t count = batch.labels.size(0);
+    position_.loss_sum += loss_value * static_cast<double>(count);
+    position_.correct += logits.argmax(1).eq(labels).sum().item<int64_t>();
+    position_.images += count;
+    ++position_.step;
+    ++steps_since_save_;
+  }
+
+  [[noreturn]] void stop_for_loss(double loss, const at::Tensor& images) {
+    const std::string culprit = first_non_finite(network_, images);
+    throw Error(
+        fmt::format("the loss is {} in epoch {}, step {}: {}", loss, position_.epoch + 1,
+                    position_.step + 1,
+                    culprit.empty() ? std::string("every layer is finite, the loss itself is not")
+                                    : fmt::format("the first value that is not finite is [{}]",
+                                                  culprit)),
+        fmt::format("lower the learning rate (it is {:.4g}), warm up, or clip the gradient; {} "
+                    "holds the last good state",
+                    learning_rate(position_.step), folder_.checkpoint().string()));
+  }
+
+  StepProgress progress() const {
+    const auto done = static_cast<double>(position_.step);
+    return {.epoch = position_.epoch + 1,
+            .step = position_.step,
+            .steps_per_epoch = loader_.batch_count(),
+            .loss = position_.loss_sum / static_cast<double>(position_.images),
+            .images_per_second = static_cast<double>(position_.images) / position_.seconds,
+            .waited_share = position_.waited_seconds / position_.seconds,
+            .seconds_left = position_.seconds / done *
+                            (static_cast<double>(loader_.batch_count()) - done)};
+  }
+
+  void save_when_due() {
+    if (options_.stop != nullptr && options_.stop->load()) {
+      save();
+      throw Interrupted(fmt::format("interrupted in epoch {}, step {}; the state is saved",
+                                    position_.epoch + 1, position_.step),
+                        fmt::format("go on with: striate train --resume {}",
+                                    folder_.path.string()));
+    }
+    const bool steps_due =
+        options_.checkpoint_steps > 0 && steps_since_save_ >= options_.checkpoint_steps;
+    if (steps_due || seconds_since(last_save_) >= options_.checkpoint_seconds) save();
+  }
+
+  EpochMetrics measure_epoch() {
+    const auto images = static_cast<double>(position_.images);
+    EpochMetrics metrics{.epoch = position_.epoch + 1,
+                         .learning_rate = learning_rate(loader_.batch_count() - 1),
+                         .train_loss = position_.loss_sum / images,
+                         .train_accuracy = static_cast<double>(position_.correct) / images,
+                         .validation_loss = kNaN,
+                         .validation_accuracy = kNaN,
+                         .images_per_second = images / position_.seconds,
+                         .seconds = position_.seconds,
+                         .waited_seconds = position_.waited_seconds};
+    if (data_.validation != nullptr) {
+      Loader loader(*data_.validation, config_.recipe.eval_transforms,
+                    {.batch_size = kEvaluationBatch, .threads = options_.loader_threads});
+      const Predictions predictions = predict(network_, loader);
+      metrics.validation_loss = predictions.loss;
+      metrics.validation_accuracy = accuracy(predictions).top1;
+    }
+    return metrics;
+  }
+
+  // Weights, then the line of metrics, then the checkpoint that counts them: a kill in between
+  // repeats the rest of the epoch and writes the same again.
+  void end_epoch() {
+    const EpochMetrics metrics = measure_epoch();
+    const bool measured = std::isfinite(metrics.validation_accuracy);
+    if (measured) schedule_.epoch_ended(metrics.validation_accuracy);
+    write_weights(folder_.last());
+    if (!measured || metrics.validation_accuracy > position_.best_accuracy) {
+      write_weights(folder_.best());
+      position_.best_accuracy = measured ? metrics.validation_accuracy : -1;
+      position_.best_epoch = position_.epoch;
+    }
+    append_line(folder_.metrics(), to_json(metrics).dump());
+
+    const int64_t epoch = position_.epoch + 1;
+    const int64_t patience = config_.recipe.early_stop_epochs;
+    const bool gave_up = patience > 0 && epoch - position_.best_epoch > patience;
+    position_ = {.epoch = epoch,
+                 .best_accuracy = position_.best_accuracy,
+                 .best_epoch = position_.best_epoch,
+                 .metrics_bytes = static_cast<int64_t>(fs::file_size(folder_.metrics())),
+                 .finished = gave_up || epoch >= config_.recipe.epochs};
+    save();
+    if (options_.observer != nullptr) options_.observer->on_epoch(metrics);
+  }
+
+  void write_weights(const fs::path& path) const {
+    Weights weights = weights_of(network_);
+    weights.metadata = to_metadata({.model = config_.model,
+                                    .input = config_.input,
+                                    .class_names = config_.class_names,
+                                    .preprocessing = config_.recipe.eval_transforms});
+    weights.metadata["striate.recipe"] = config_.recipe.name;
+    weights.metadata["striate.data"] = config_.data;
+    weights.metadata["striate.epoch"] = std::to_string(position_.epoch + 1);
+    write_safetensors(weights, path);
+  }
+
+  const RunConfig config_;
+  const TrainerOptions options_;
+  const RunFolder folder_;
+  const at::Device device_;
+  const TrainingData data_;
+  Network network_;
+  Loader loader_;
+  Schedule schedule_;
+  std::unique_ptr<Optimizer> optimizer_;
+  Position position_;
+  Clock::time_point last_save_ = Clock::now();
+  int64_t steps_since_save_ = 0;
+};
+
+Trainer::Trainer(std::unique_ptr<State> state) : state_(std::move(state)) {}
+Trainer::Trainer(Trainer&&) noexcept = default;
+Trainer::~Trainer() = default;
+
+Trainer Trainer::start(const RunConfig& config, const TrainerOptions& options,
+                       const Weights* initial) {
+  auto state = std::make_unique<State>(config, options);
+  state->start(initial);
+  return Trainer(std::move(state));
+}
+
+Trainer Trainer::resume(const TrainerOptions& options) {
+  const RunFolder folder{options.run};
+  if (!fs::exists(folder.recipe()) || !fs::exists(folder.checkpoint())) {
+    throw IoError(fmt::format("{} holds no run that can be resumed", options.run.string()),
+                  "a run's folder holds recipe.json and state/checkpoint.safetensors");
+  }
+  auto state = std::make_unique<State>(
+      run_config_from_json(read_json(folder.recipe()), folder.recipe().string()), options);
+  state->resume();
+  return Trainer(std::move(state));
+}
+
+const RunConfig& Trainer::config() const { return state_->config(); }
+Network& Trainer::network() { return state_->network(); }
+void Trainer::train() { state_->train(); }
+void Trainer::load_best() { state_->load_best(); }
+
+}  // namespace striate

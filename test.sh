@@ -1,0 +1,13 @@
+#!/bin/bash
+# Installs what is needed, builds everything and runs every check: format, includes, all tests, and
+# the unit tests again under the address and undefined-behaviour sanitizers.
+set -euo pipefail
+cd "$(dirname "$0")"
+
+tools/setup.sh
+tools/check_format.sh
+tools/check_includes.py
+cmake --workflow --preset check
+cmake --preset asan
+cmake --build --preset asan
+ctest --preset asan

@@ -1,0 +1,56 @@
+#!/bin/bash
+# Installs what Striate needs and nothing else: Debian packages, and LibTorch into .deps/libtorch.
+# Every call after the first takes a second. STRIATE_LIBTORCH=/path uses a LibTorch that exists.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+libtorch_version=2.13.0
+packages=(g++ cmake ninja-build ccache clang-format-14 python3 python3-pip
+          libjpeg62-turbo-dev libpng-dev zlib1g-dev nlohmann-json3-dev libcli11-dev libfmt-dev
+          libgtest-dev dataset-fashion-mnist)
+
+as_root() {
+  if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
+}
+
+install_packages() {
+  local missing=()
+  for package in "${packages[@]}"; do
+    dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
+  done
+  [ ${#missing[@]} = 0 ] && return
+  command -v apt-get >/dev/null || {
+    echo "setup: this script knows Debian and its kin; install by hand: ${missing[*]}" >&2
+    exit 1
+  }
+  echo "setup: installing ${missing[*]}" >&2
+  as_root apt-get update -qq
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+    "${missing[@]}" >/dev/null
+}
+
+# The wheel of PyTorch holds LibTorch: libraries and headers. Its Python side stays unused.
+install_libtorch() {
+  local root=.deps/libtorch
+  local stamp=$root/striate-libtorch-$libtorch_version
+  [ -e "$stamp" ] && return
+  echo "setup: fetching LibTorch $libtorch_version" >&2
+  rm -rf "$root"
+  mkdir -p "$root"
+  local pip=(python3 -m pip install --quiet --no-warn-script-location --disable-pip-version-check
+             --root-user-action=ignore --target "$root")
+  "${pip[@]}" --no-deps "torch==$libtorch_version"
+  # A CUDA wheel needs the CUDA libraries that it names; the CPU wheel has none.
+  if [ -e "$root/torch/lib/libtorch_cuda.so" ]; then
+    rm -rf "$root"
+    "${pip[@]}" "torch==$libtorch_version"
+  fi
+  touch "$stamp"
+}
+
+install_packages
+if [ -n "${STRIATE_LIBTORCH:-}" ]; then
+  [ -d "$STRIATE_LIBTORCH" ] || { echo "setup: there is no $STRIATE_LIBTORCH" >&2; exit 1; }
+else
+  install_libtorch
+fi
