@@ -25,6 +25,8 @@ IoError io_error(const char* action, const fs::path& path) {
   return IoError(fmt::format("can't {} {}: {}", action, path.string(), std::strerror(code)), hint);
 }
 
+constexpr const char* kPartialMark = ".part-";
+
 class Descriptor {
  public:
   explicit Descriptor(int value) : value_(value) {}
@@ -93,7 +95,7 @@ void write_file_atomically(const fs::path& path, const std::function<void(const 
   fs::create_directories(folder, code);
   if (code) throw IoError(fmt::format("can't make folder {}: {}", folder.string(), code.message()));
 
-  std::string temporary = path.string() + ".XXXXXX";
+  std::string temporary = path.string() + kPartialMark + "XXXXXX";
   const Descriptor file(::mkostemp(temporary.data(), O_CLOEXEC));
   if (file < 0) throw io_error("write", path);
   try {
@@ -116,6 +118,13 @@ void write_file_atomically(const fs::path& path, std::span<const uint8_t> bytes)
 void write_file_atomically(const fs::path& path, const std::string& text) {
   const auto* first = reinterpret_cast<const uint8_t*>(text.data());
   write_file_atomically(path, std::span<const uint8_t>(first, text.size()));
+}
+
+void remove_partial_files(const fs::path& folder) {
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
+    const bool partial = entry.path().filename().string().find(kPartialMark) != std::string::npos;
+    if (partial && entry.is_regular_file()) fs::remove(entry.path());
+  }
 }
 
 MappedFile::MappedFile(const fs::path& path, MapOptions options) : options_(options) {

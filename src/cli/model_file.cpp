@@ -5,6 +5,7 @@
 #include <set>
 
 #include "striate/base/error.h"
+#include "striate/runtime/network.h"
 
 namespace striate::cli {
 
@@ -96,7 +97,7 @@ LoadedModel load_model(const fs::path& path, const ModelFileOptions& options) {
   for (int64_t k = static_cast<int64_t>(loaded.card.class_names.size()); k < own.classes; ++k) {
     loaded.card.class_names.push_back(std::to_string(k));
   }
-  loaded.network = std::make_unique<Network>(
+  loaded.network = std::make_shared<Network>(
       build_model(loaded.card.model, {.input = loaded.card.input, .classes = own.classes}), 0);
   load_weights_or_explain(*loaded.network, weights, origin);
   loaded.network->eval();

@@ -5,8 +5,11 @@
 #include <string>
 
 #include "striate/models/models.h"
-#include "striate/runtime/network.h"
 #include "striate/training/run.h"
+
+namespace striate {
+class Network;
+}
 
 namespace striate::cli {
 
@@ -18,7 +21,7 @@ struct ModelFileOptions {
 
 struct LoadedModel {
   std::filesystem::path path;
-  std::unique_ptr<Network> network;
+  std::shared_ptr<Network> network;
   WeightsCard card;
 };
 

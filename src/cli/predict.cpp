@@ -7,6 +7,7 @@
 #include "cli/model_file.h"
 #include "striate/base/error.h"
 #include "striate/image/codec.h"
+#include "striate/runtime/network.h"
 
 namespace striate::cli {
 

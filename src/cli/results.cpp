@@ -9,6 +9,7 @@
 #include "striate/base/file.h"
 #include "striate/graph/summary.h"
 #include "striate/report/run_report.h"
+#include "striate/runtime/network.h"
 
 namespace striate::cli {
 

@@ -8,6 +8,7 @@
 #include "cli/model_file.h"
 #include "striate/base/error.h"
 #include "striate/models/models.h"
+#include "striate/runtime/network.h"
 #include "striate/training/losses.h"
 
 namespace striate::cli {

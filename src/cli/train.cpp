@@ -10,6 +10,7 @@
 #include "striate/base/error.h"
 #include "striate/graph/summary.h"
 #include "striate/models/models.h"
+#include "striate/runtime/network.h"
 
 namespace striate::cli {
 

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "striate/base/error.h"
+#include "striate/runtime/network.h"
 
 namespace striate {
 

@@ -3,7 +3,6 @@
 #include <filesystem>
 
 #include "striate/base/json.h"
-#include "striate/runtime/network.h"
 #include "striate/training/optimizer.h"
 #include "striate/training/schedule.h"
 

@@ -8,6 +8,7 @@
 #include <stdexcept>
 
 #include "striate/base/error.h"
+#include "striate/runtime/network.h"
 
 namespace striate {
 

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "striate/base/error.h"
+#include "striate/runtime/network.h"
 
 namespace striate {
 

@@ -16,6 +16,8 @@
 #include "striate/base/error.h"
 #include "striate/base/file.h"
 #include "striate/models/models.h"
+#include "striate/runtime/network.h"
+#include "striate/training/evaluate.h"
 #include "striate/training/losses.h"
 #include "training/checkpoint.h"
 
@@ -125,6 +127,8 @@ class Trainer::State {
   }
 
   void resume() {
+    remove_partial_files(folder_.path);
+    remove_partial_files(folder_.checkpoint().parent_path());
     position_ = load_checkpoint(folder_.checkpoint(), parts());
     // Lines that were written after the checkpoint will be written again.
     const auto length = static_cast<uintmax_t>(position_.metrics_bytes);

@@ -32,6 +32,10 @@ struct MapOptions {
   bool copy_on_write = false;
 };
 
+/// Removes what a killed process left behind of files that it was writing in this folder. No other
+/// process may be writing there.
+void remove_partial_files(const std::filesystem::path& folder);
+
 /// A file mapped into memory for reading.
 class MappedFile {
  public:

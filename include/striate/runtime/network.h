@@ -1,7 +1,6 @@
 #pragma once
 
 #include <torch/nn/module.h>
-#include <torch/types.h>
 
 #include <map>
 #include <memory>
@@ -30,6 +29,8 @@ class Network final : public torch::nn::Module {
   /// Weights start from the graph's initialization; the same seed gives the same weights.
   Network(Graph graph, uint64_t seed);
   ~Network() override;
+  Network(const Network&) = delete;
+  Network& operator=(const Network&) = delete;
 
   const Graph& graph() const { return graph_; }
 

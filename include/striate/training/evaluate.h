@@ -7,9 +7,10 @@
 #include <vector>
 
 #include "striate/data/loader.h"
-#include "striate/runtime/network.h"
 
 namespace striate {
+
+class Network;
 
 /// What a network says of every image of a data set, in the data set's order.
 struct Predictions {

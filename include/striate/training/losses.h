@@ -14,10 +14,11 @@ at::Tensor cross_entropy(const at::Tensor& logits, const at::Tensor& labels,
                          double label_smoothing = 0);
 
 /// The loss of LeNet-5's radial basis outputs: pulls the right class's distance down and pushes the
-/// others up. j, which the paper leaves open, is 0.1.
+/// others up.
 /// @param logits  (N, C): minus the distances
+/// @param j       "a positive constant": the distance from which a wrong class is left alone
 /// Source: lecun1998, eq. 9.
-at::Tensor lenet5(const at::Tensor& logits, const at::Tensor& labels);
+at::Tensor lenet5(const at::Tensor& logits, const at::Tensor& labels, double j = 0.1);
 
 /// The loss that a recipe names.
 at::Tensor compute(const LossOptions& options, const at::Tensor& logits, const at::Tensor& labels);

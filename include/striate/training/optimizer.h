@@ -6,10 +6,11 @@
 #include <string>
 #include <vector>
 
-#include "striate/runtime/network.h"
 #include "striate/training/recipe.h"
 
 namespace striate {
+
+class Network;
 
 /// Stochastic gradient descent with momentum, Adam or AdamW, with torch.optim's formulas.
 class Optimizer {

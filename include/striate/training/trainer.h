@@ -1,16 +1,19 @@
 #pragma once
 
-#include <ATen/core/Tensor.h>
+#include <c10/core/Device.h>
 
 #include <atomic>
 #include <filesystem>
 #include <memory>
 #include <string>
 
-#include "striate/training/evaluate.h"
+#include "striate/base/error.h"
+#include "striate/data/dataset.h"
 #include "striate/training/run.h"
 
 namespace striate {
+
+class Network;
 
 /// The run was asked to stop. It has saved its state and can be resumed.
 class Interrupted : public Error {

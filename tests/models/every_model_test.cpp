@@ -1,0 +1,63 @@
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+#include "striate/models/models.h"
+#include "striate/runtime/network.h"
+
+namespace striate {
+namespace {
+
+class EveryModel : public testing::TestWithParam<std::string> {};
+
+// A small input of the kind that the network was made for.
+Shape small_input(const ModelEntry& entry) {
+  Shape input = entry.defaults.input;
+  input[1] = input[2] = std::min<int64_t>(input[1], 64);
+  return input;
+}
+
+TEST_P(EveryModel, GivesEveryParameterAGradient) {
+  const ModelEntry& entry = find_model(GetParam());
+  Network network(build_model(entry.name, {.input = small_input(entry), .classes = 10}), 1);
+  network.train();
+  Shape batch = small_input(entry);
+  batch.insert(batch.begin(), 2);
+  at::manual_seed(1);
+  network.forward(at::randn(batch)).square().sum().backward();
+  for (size_t i = 0; i < network.specs().size(); ++i) {
+    if (network.specs()[i].kind != TensorSpec::Kind::kParameter) continue;
+    const auto& [key, tensor] = network.tensors()[i];
+    ASSERT_TRUE(tensor.grad().defined()) << key;
+    EXPECT_TRUE(at::isfinite(tensor.grad()).all().item<bool>()) << key;
+    EXPECT_GT(tensor.grad().abs().max().item<double>(), 0) << key;
+  }
+}
+
+TEST_P(EveryModel, SaysTheSameOfAnImageAloneAndInABatch) {
+  const ModelEntry& entry = find_model(GetParam());
+  Network network(build_model(entry.name, {.input = small_input(entry), .classes = 10}), 1);
+  network.eval();
+  Shape batch = small_input(entry);
+  batch.insert(batch.begin(), 2);
+  at::NoGradGuard no_grad;
+  const at::Tensor images = at::randn(batch);
+  const at::Tensor both = network.forward(images);
+  const at::Tensor alone = network.forward(images.slice(0, 1, 2));
+  EXPECT_EQ(both.sizes(), (std::vector<int64_t>{2, 10}));
+  // Kernels for one image add in another order.
+  EXPECT_LT((both[1] - alone[0]).norm().item<double>(), 1e-4 * both[1].norm().item<double>());
+}
+
+// Networks that differ from a tested one in the number of equal blocks only are left out.
+INSTANTIATE_TEST_SUITE_P(Registry, EveryModel,
+                         testing::Values("lenet5", "lenet5@paper", "vgg11", "vgg16", "vgg11_bn",
+                                         "resnet18", "resnet34", "resnet50", "resnet50@paper",
+                                         "plain18", "resnet20", "resnet56", "plain20", "plain56"),
+                         [](const testing::TestParamInfo<std::string>& info) {
+                           std::string name = info.param;
+                           std::replace(name.begin(), name.end(), '@', '_');
+                           return name;
+                         });
+
+}  // namespace
+}  // namespace striate

@@ -1,0 +1,204 @@
+// The networks against implementations that share no code with them: torchvision, and plain PyTorch
+// written from the papers (tests/reference/README.md).
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+#include <torch/csrc/autograd/autograd.h>
+
+#include <cstdlib>
+#include <filesystem>
+
+#include "models/generated.h"
+#include "striate/base/json.h"
+#include "striate/models/models.h"
+#include "striate/training/losses.h"
+
+namespace striate {
+namespace {
+
+// Relative L2 errors. Where PyTorch's own float32 is further from float64 (a ReLU near zero that
+// flips), four times its distance is allowed.
+constexpr double kOutputTolerance = 1e-5;
+constexpr double kGradientTolerance = 1e-4;
+constexpr double kNoiseFactor = 4;
+// Both sides in float64, the reference stored as float32.
+constexpr double kDoubleTolerance = 2e-7;
+
+constexpr int64_t kClass = 7;
+
+const Weights& project_reference() {
+  static const Weights file = read_weights(STRIATE_SOURCE_DIR "/tests/reference/models.safetensors");
+  return file;
+}
+
+double relative_error(const at::Tensor& ours, const at::Tensor& reference) {
+  const at::Tensor r = reference.to(at::kDouble);
+  return ((ours.to(at::kDouble) - r).norm() / r.norm()).item<double>();
+}
+
+// A network's entries in a reference file, and how to compare with them.
+class Comparison {
+ public:
+  Comparison(const Weights& file, std::string model, at::ScalarType type)
+      : file_(file), model_(std::move(model)), type_(type) {
+    const auto noise = file_.metadata.find("float32_noise");
+    if (noise != file_.metadata.end()) noise_ = parse_json(noise->second, "float32_noise");
+  }
+
+  bool has(const std::string& key) const { return file_.tensors.contains(model_ + "/" + key); }
+  const at::Tensor& at(const std::string& key) const {
+    return file_.tensors.at(model_ + "/" + key);
+  }
+
+  void check(const std::string& key, const at::Tensor& ours, double tolerance) const {
+    ASSERT_TRUE(has(key)) << model_ << "/" << key;
+    const double error = relative_error(ours.reshape(this->at(key).sizes()), this->at(key));
+    EXPECT_LT(error, allowed(key, tolerance)) << model_ << "/" << key;
+  }
+
+  std::vector<std::string> keys(const std::string& prefix) const {
+    std::vector<std::string> result;
+    for (const auto& [name, tensor] : file_.tensors) {
+      if (name.starts_with(model_ + "/" + prefix)) result.push_back(name.substr(model_.size() + 1));
+    }
+    return result;
+  }
+
+ private:
+  double allowed(const std::string& key, double tolerance) const {
+    if (type_ == at::kDouble) return kDoubleTolerance;
+    const std::string name = model_ + "/" + key;
+    if (!noise_.contains(name)) return tolerance;
+    return std::max(tolerance, kNoiseFactor * noise_[name].get<double>());
+  }
+
+  const Weights& file_;
+  std::string model_;
+  at::ScalarType type_;
+  Json noise_;
+};
+
+struct Images {
+  Shape eval;
+  Shape train;
+  std::vector<int64_t> labels;
+  int64_t sampling;  // of the input's gradient: every so many rows and columns
+};
+
+Images images_of(const ModelEntry& entry) {
+  const Shape& input = entry.defaults.input;
+  if (input[1] == 224) return {{2, 3, 224, 224}, {4, 3, 96, 96}, {1, 22, 333, 444}, 16};
+  return {{2, input[0], 32, 32}, {4, input[0], 32, 32}, {1, 2, 3, 4}, 4};
+}
+
+std::unique_ptr<Network> generated_network(const std::string& model, const Shape& images,
+                                           at::ScalarType type) {
+  auto network = std::make_unique<Network>(
+      build_model(model, {.input = {images.begin() + 1, images.end()}}), 0);
+  fill_generated(*network);
+  network->to(type);
+  return network;
+}
+
+void check_evaluation(const Comparison& reference, const std::string& model, at::ScalarType type) {
+  const Images images = images_of(find_model(model));
+  const auto made = generated_network(model, images.eval, type);
+  Network& network = *made;
+  network.eval();
+  const at::Tensor x = generated("input.eval", images.eval).to(type).requires_grad_();
+  const at::Tensor logits = network.forward(x);
+  const at::Tensor gradient = torch::autograd::grad({logits.select(1, kClass).sum()}, {x})[0];
+  reference.check("logits", logits.detach(), kOutputTolerance);
+  const int64_t step = images.sampling;
+  reference.check("input_gradient",
+                  gradient[0].slice(1, 0, std::nullopt, step).slice(2, 0, std::nullopt, step),
+                  kGradientTolerance);
+  reference.check("input_gradient_norm", gradient.flatten(1).norm(2, 1), kGradientTolerance);
+}
+
+void check_training_step(const Comparison& reference, const std::string& model,
+                         at::ScalarType type) {
+  if (!reference.has("train/loss")) return;
+  const ModelEntry& entry = find_model(model);
+  const Images images = images_of(entry);
+  const auto made = generated_network(model, images.train, type);
+  Network& network = *made;
+  network.train();
+  const at::Tensor logits = network.forward(generated("input.train", images.train).to(type));
+  const LossOptions loss_options{.kind = named_recipe(entry.recipe).loss.kind};
+  const at::Tensor loss = losses::compute(loss_options, logits, at::tensor(images.labels));
+  torch::autograd::backward({loss}, {});
+  reference.check("train/logits", logits.detach(), kOutputTolerance);
+  reference.check("train/loss", loss.detach(), kOutputTolerance);
+  for (const std::string& key : reference.keys("train/grad/")) {
+    reference.check(key, network.tensor(key.substr(11)).grad(), kGradientTolerance);
+  }
+  for (const std::string& key : reference.keys("train/grad_norm/")) {
+    const std::string weight = key.substr(16);
+    // The paper's output codes are fixed; the reference has their gradient too.
+    if (!network.tensor(weight).grad().defined()) continue;
+    reference.check(key, network.tensor(weight).grad().norm(), kGradientTolerance);
+  }
+  for (const std::string& key : reference.keys("train/")) {
+    if (key.ends_with("running_var")) {
+      reference.check(key, network.tensor(key.substr(6)), kOutputTolerance);
+    }
+  }
+}
+
+std::string test_name(const testing::TestParamInfo<std::string>& info) {
+  std::string name = info.param;
+  std::replace(name.begin(), name.end(), '@', '_');
+  return name;
+}
+
+class Reference : public testing::TestWithParam<std::string> {};
+
+TEST_P(Reference, EvaluationAgreesInFloat) {
+  check_evaluation({project_reference(), GetParam(), at::kFloat}, GetParam(), at::kFloat);
+}
+
+// In float64, where no ReLU flips: a deep network in training mode amplifies the rounding of
+// float32 beyond use.
+TEST_P(Reference, ATrainingStepAgreesInDouble) {
+  check_training_step({project_reference(), GetParam(), at::kDouble}, GetParam(), at::kDouble);
+}
+
+INSTANTIATE_TEST_SUITE_P(Models, Reference,
+                         testing::Values("vgg11", "vgg13", "vgg16", "vgg19", "vgg11_bn", "vgg13_bn",
+                                         "vgg16_bn", "vgg19_bn", "resnet18", "resnet34", "resnet50",
+                                         "resnet101", "resnet152", "resnet50@paper",
+                                         "resnet101@paper", "resnet152@paper", "resnet20",
+                                         "resnet56", "resnet110", "plain20", "plain56", "lenet5",
+                                         "lenet5@paper"),
+                         test_name);
+
+// A wider set of reference files, which is not part of the project.
+const Weights* shared_reference() {
+  const char* folder = std::getenv("STRIATE_SHARED");
+  const std::filesystem::path path =
+      std::filesystem::path(folder != nullptr ? folder : STRIATE_SHARED_DIR) / "reference" /
+      "classification.safetensors";
+  if (!std::filesystem::exists(path)) return nullptr;
+  static const Weights file = read_weights(path);
+  return &file;
+}
+
+class SharedReference : public testing::TestWithParam<std::string> {};
+
+TEST_P(SharedReference, EvaluationAndATrainingStepAgreeInFloat) {
+  const Weights* file = shared_reference();
+  if (file == nullptr) GTEST_SKIP() << "there are no shared reference files here";
+  const Comparison reference(*file, GetParam(), at::kFloat);
+  if (!reference.has("logits")) GTEST_SKIP() << "the shared file does not have this network";
+  check_evaluation(reference, GetParam(), at::kFloat);
+  check_training_step(reference, GetParam(), at::kFloat);
+}
+
+INSTANTIATE_TEST_SUITE_P(Models, SharedReference,
+                         testing::Values("vgg11", "vgg13", "vgg16", "vgg19", "vgg11_bn", "vgg13_bn",
+                                         "vgg16_bn", "vgg19_bn", "resnet18", "resnet34", "resnet50",
+                                         "resnet101", "resnet152"),
+                         test_name);
+
+}  // namespace
+}  // namespace striate

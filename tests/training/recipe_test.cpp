@@ -1,0 +1,79 @@
+#include "striate/training/recipe.h"
+
+#include <gtest/gtest.h>
+
+#include "striate/base/error.h"
+#include "striate/models/models.h"
+
+namespace striate {
+namespace {
+
+TEST(Recipes, AllCanBeReadAndSurviveARoundTrip) {
+  ASSERT_GE(recipe_names().size(), 6U);
+  for (const std::string& name : recipe_names()) {
+    const Recipe recipe = named_recipe(name);
+    EXPECT_EQ(recipe.name, name);
+    EXPECT_FALSE(recipe.source.empty()) << name;
+    const Json json = to_json(recipe);
+    EXPECT_EQ(to_json(recipe_from_json(json, name)), json) << name;
+  }
+}
+
+TEST(Recipes, EveryModelNamesOneThatExists) {
+  for (const ModelEntry& entry : model_registry()) {
+    EXPECT_NO_THROW(named_recipe(entry.recipe)) << entry.name;
+    EXPECT_NO_THROW(named_preprocessing(entry.preprocess)) << entry.name;
+  }
+}
+
+TEST(Recipes, SourcesNameValuesThatExist) {
+  for (const std::string& name : recipe_names()) {
+    const Json json = to_json(named_recipe(name));
+    for (const auto& [path, source] : named_recipe(name).sources) {
+      std::string pointer = "/" + path;
+      std::replace(pointer.begin(), pointer.end(), '.', '/');
+      EXPECT_TRUE(json.contains(Json::json_pointer(pointer))) << name << ": " << path;
+    }
+  }
+}
+
+TEST(Recipes, ThePapersValuesAreThePapers) {
+  const Recipe cifar = named_recipe("resnet-cifar");
+  EXPECT_EQ(cifar.batch_size, 128);
+  EXPECT_EQ(cifar.optimizer.learning_rate, 0.1);
+  EXPECT_EQ(cifar.optimizer.weight_decay, 1e-4);
+  // 32,000 and 48,000 iterations of 351 an epoch.
+  EXPECT_EQ(cifar.schedule.milestones, (std::vector<int64_t>{32000 / 351, 48000 / 351}));
+}
+
+TEST(WithSetting, ChangesOneValue) {
+  const Recipe recipe = named_recipe("resnet-cifar");
+  EXPECT_EQ(with_setting(recipe, "optimizer.learning_rate=0.05").optimizer.learning_rate, 0.05);
+  EXPECT_EQ(with_setting(recipe, "epochs=3").epochs, 3);
+  EXPECT_EQ(with_setting(recipe, "schedule.kind=cosine").schedule.kind,
+            ScheduleOptions::Kind::kCosine);
+  EXPECT_EQ(with_setting(recipe, "train_transforms=[]").train_transforms.transforms().size(), 0U);
+}
+
+TEST(WithSetting, RefusesWhatIsNoValueOfARecipe) {
+  const Recipe recipe = named_recipe("resnet-cifar");
+  EXPECT_THROW(with_setting(recipe, "epochs"), FormatError);
+  EXPECT_THROW(with_setting(recipe, "epochs=-1"), FormatError);
+  EXPECT_THROW(with_setting(recipe, "epochs.more=1"), FormatError);
+  EXPECT_THROW(with_setting(recipe, "optimizer.kind=sdg"), LookupError);
+  try {
+    with_setting(recipe, "optimizer.learning_rat=1");
+    FAIL() << "accepted";
+  } catch (const FormatError& error) {
+    EXPECT_EQ(error.hint(), "did you mean \"learning_rate\"?");
+  }
+}
+
+TEST(RecipeFromJson, APlateauNeedsImagesToWatch) {
+  Json json = to_json(named_recipe("resnet-paper"));
+  json["validation_size"] = 0;
+  EXPECT_THROW(recipe_from_json(json, "recipe"), FormatError);
+}
+
+}  // namespace
+}  // namespace striate
