@@ -78,7 +78,8 @@ void run(const Options& options) {
   const Weights weights = read_weights(options.weights);
   ModelOptions model = options_of_weights(options.model, weights);
   model.input = images.sizes().slice(1).vec();
-  Network network(build_model(options.model, model), 0);
+  // PyTorch's layout, so that its users find its rounding, too.
+  Network network(build_model(options.model, model), 0, Layout::kContiguous);
   load_weights_or_explain(network, weights, options.weights);
   network.to(images.scalar_type());
   const bool training = options.mode == "train";

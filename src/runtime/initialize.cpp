@@ -59,7 +59,7 @@ at::Tensor initial_value(const TensorSpec& spec, uint64_t seed) {
   if (spec.kind == TensorSpec::Kind::kCounter) return at::zeros(spec.shape, at::kLong);
   at::Tensor tensor = at::empty(spec.shape, at::kFloat);
   fill(tensor, spec, seed);
-  return tensor.dim() == 4 ? tensor.contiguous(at::MemoryFormat::ChannelsLast) : tensor;
+  return tensor;
 }
 
 }  // namespace striate

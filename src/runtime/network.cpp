@@ -43,10 +43,19 @@ at::Tensor make_connection_mask(const Conv2d& conv, const Shape& weight_shape) {
 
 }  // namespace
 
-Network::Network(Graph graph, uint64_t seed)
-    : torch::nn::Module(graph.name()), graph_(std::move(graph)), specs_(striate::tensors(graph_)) {
-  for (const TensorSpec& spec : specs_) register_tensor(spec, initial_value(spec, seed));
+Network::Network(Graph graph, uint64_t seed, Layout layout)
+    : torch::nn::Module(graph.name()),
+      graph_(std::move(graph)),
+      layout_(layout),
+      specs_(striate::tensors(graph_)) {
+  for (const TensorSpec& spec : specs_) register_tensor(spec, in_layout(initial_value(spec, seed)));
   plan();
+}
+
+at::Tensor Network::in_layout(const at::Tensor& tensor) const {
+  return tensor.dim() == 4 && layout_ == Layout::kChannelsLast
+             ? tensor.contiguous(at::MemoryFormat::ChannelsLast)
+             : tensor.contiguous();
 }
 
 Network::~Network() = default;
@@ -247,7 +256,7 @@ NamedValues Network::forward(const at::Tensor& images, const ForwardOptions& opt
 
   NamedValues result;
   std::vector<at::Tensor> values(steps_.size());
-  values[0] = images.dim() == 4 ? images.contiguous(at::MemoryFormat::ChannelsLast) : images;
+  values[0] = in_layout(images);
   for (const Step& step : steps_) {
     const auto& inputs = graph_.nodes()[static_cast<size_t>(step.node)].inputs;
     // A tapped value belongs to the caller.

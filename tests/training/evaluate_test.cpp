@@ -10,7 +10,7 @@ namespace {
 
 Predictions three_images() {
   return {.probabilities = at::tensor({0.7F, 0.2F, 0.1F, 0.3F, 0.6F, 0.1F, 0.05F, 0.9F, 0.05F}).view({3, 3}),
-          .labels = at::tensor({0, 0, 2})};
+          .labels = at::tensor({0, 0, 2}, at::kLong)};
 }
 
 TEST(Accuracy, CountsTheLargestProbabilities) {
@@ -23,7 +23,7 @@ TEST(Accuracy, CountsTheLargestProbabilities) {
 
 TEST(Accuracy, TopFiveIsNotTopOne) {
   Predictions p{.probabilities = at::tensor({0.3F, 0.2F, 0.15F, 0.14F, 0.12F, 0.09F}).view({1, 6}).repeat({2, 1}),
-                .labels = at::tensor({4, 5})};
+                .labels = at::tensor({4, 5}, at::kLong)};
   EXPECT_DOUBLE_EQ(accuracy(p).top1, 0);
   EXPECT_DOUBLE_EQ(accuracy(p).top5, 0.5);
 }
@@ -48,7 +48,7 @@ TEST(Average, OfMembersIsTheMeanOfTheirProbabilities) {
 
 TEST(Average, OfDifferentDataIsRefused) {
   Predictions other = three_images();
-  other.labels = at::tensor({1, 0, 2});
+  other.labels = at::tensor({1, 0, 2}, at::kLong);
   EXPECT_THROW(average({three_images(), other}), std::invalid_argument);
   EXPECT_THROW(average({}), std::invalid_argument);
 }

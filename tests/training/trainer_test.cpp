@@ -166,7 +166,7 @@ TEST_F(TrainerTest, StopsEarlyWhenNothingGetsBetter) {
   c.recipe.optimizer = {.learning_rate = 1e-12};
   c.recipe.schedule = {};
   Trainer::start(c, options("run")).train();
-  EXPECT_EQ(read_metrics(folder_ / "run" / "metrics.jsonl").size(), 4U);
+  EXPECT_EQ(read_metrics(folder_ / "run" / "metrics.jsonl").size(), 3U);
 }
 
 TEST_F(TrainerTest, TheBestEpochIsKept) {

@@ -21,13 +21,17 @@ struct ForwardOptions {
 /// Values by name: every output of the graph, and every tapped node. Batch first.
 using NamedValues = std::map<std::string, at::Tensor>;
 
+/// How images and kernels lie in memory. Both give the same numbers to rounding. Channels last is
+/// faster; contiguous is PyTorch's default, and rounds as it does.
+enum class Layout { kChannelsLast, kContiguous };
+
 /// A graph with weights, to train or to run. It is a torch::nn::Module whose parameters and buffers
 /// have the published names, so it works with any LibTorch program. float32 or float64 (`to`), on
-/// the CPU or on CUDA, channels last.
+/// the CPU or on CUDA.
 class Network final : public torch::nn::Module {
  public:
   /// Weights start from the graph's initialization; the same seed gives the same weights.
-  Network(Graph graph, uint64_t seed);
+  Network(Graph graph, uint64_t seed, Layout layout = Layout::kChannelsLast);
   ~Network() override;
   Network(const Network&) = delete;
   Network& operator=(const Network&) = delete;
@@ -57,7 +61,10 @@ class Network final : public torch::nn::Module {
   void plan();
   at::Tensor execute(const Step& step, std::vector<at::Tensor>& values, bool reuse_input);
 
+  at::Tensor in_layout(const at::Tensor& tensor) const;
+
   Graph graph_;
+  Layout layout_;
   std::vector<TensorSpec> specs_;
   std::vector<std::pair<std::string, at::Tensor>> tensors_;
   std::map<std::string, size_t> by_key_;
