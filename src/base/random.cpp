@@ -28,7 +28,9 @@ uint64_t Random::next() {
   return mix(state_);
 }
 
-double Random::uniform() { return static_cast<double>(next() >> 11) * 0x1.0p-53; }
+double Random::uniform() {
+  return static_cast<double>(next() >> 11) * 0x1.0p-53;
+}
 
 int64_t Random::below(int64_t count) {
   if (count < 1) throw std::invalid_argument("Random::below needs a count of at least 1");

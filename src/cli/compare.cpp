@@ -71,8 +71,7 @@ std::vector<std::string> row(const Options& options, const Json& result) {
   const EpochMetrics& last = metrics.back();
   const auto error = [](double accuracy) { return fmt::format("{:.2f} %", 100 * (1 - accuracy)); };
   return {model, error(last.train_accuracy), error(last.validation_accuracy),
-          error(result["test"]["top1"].get<double>()),
-          duration(result["seconds"].get<double>())};
+          error(result["test"]["top1"].get<double>()), duration(result["seconds"].get<double>())};
 }
 
 void compare(const Options& options) {

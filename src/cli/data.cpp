@@ -27,7 +27,9 @@ Json measure_sizes(const Dataset& data) {
     }
     channels = image.channels;
   }
-  return {{"measured", measured},      {"channels", channels}, {"width", {low[0], high[0]}},
+  return {{"measured", measured},
+          {"channels", channels},
+          {"width", {low[0], high[0]}},
           {"height", {low[1], high[1]}}};
 }
 

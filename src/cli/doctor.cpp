@@ -34,7 +34,8 @@ Json examine() {
   std::error_code code;
   const auto space = std::filesystem::space(".", code);
   Json missing = Json::array();
-  if (!std::filesystem::exists(fashion)) missing.push_back("dataset-fashion-mnist (Debian package)");
+  if (!std::filesystem::exists(fashion))
+    missing.push_back("dataset-fashion-mnist (Debian package)");
   return {{"striate", STRIATE_VERSION},
           {"libtorch", TORCH_VERSION},
           {"compiler", __VERSION__},

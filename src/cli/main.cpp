@@ -67,11 +67,19 @@ int run(int argc, char** argv) {
 
 }  // namespace
 
-const std::atomic<bool>& stop_requested() { return stop; }
+const std::atomic<bool>& stop_requested() {
+  return stop;
+}
 
-void print(const std::string& text) { std::cout << text; }
-void print(const Json& json) { std::cout << json.dump(2) << '\n'; }
-void note(const std::string& text) { std::cerr << text << '\n'; }
+void print(const std::string& text) {
+  std::cout << text;
+}
+void print(const Json& json) {
+  std::cout << json.dump(2) << '\n';
+}
+void note(const std::string& text) {
+  std::cerr << text << '\n';
+}
 
 std::string table(const std::vector<std::vector<std::string>>& rows) {
   std::vector<size_t> widths;

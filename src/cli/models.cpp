@@ -35,10 +35,9 @@ void list_models(bool as_json) {
       {"model", "parameters", "multiply-adds", "activations", "input", "paper", "form"}};
   for (const Json& m : all) {
     const Shape input = m["input"].get<Shape>();
-    rows.push_back({m["name"].get<std::string>(),
-                    with_thousands(m["parameters"].get<int64_t>()),
+    rows.push_back({m["name"].get<std::string>(), with_thousands(m["parameters"].get<int64_t>()),
                     fmt::format("{:.2f} M", static_cast<double>(m["multiply_adds"]) / 1e6),
-                    megabytes(m["activation_bytes"].get<int64_t>()),
+                    readable_bytes(m["activation_bytes"].get<int64_t>()),
                     fmt::format("{}x{}x{}", input[0], input[1], input[2]),
                     m["paper"].get<std::string>(), m["form"].get<std::string>()});
   }

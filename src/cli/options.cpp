@@ -19,8 +19,7 @@ Shape parse_shape(const std::string& text) {
     if (next == end && shape.size() == 3) return shape;
     at = next + 1;
   }
-  throw std::invalid_argument(
-      fmt::format("\"{}\" is no input: write CxHxW, as 3x224x224", text));
+  throw std::invalid_argument(fmt::format("\"{}\" is no input: write CxHxW, as 3x224x224", text));
 }
 
 }  // namespace striate::cli

@@ -57,9 +57,8 @@ void predict_images(const Options& options) {
       const std::string& name =
           model.card.class_names.at(static_cast<size_t>(classes[i].item<int64_t>()));
       const double probability = values[i].item<double>();
-      top.push_back({{"class", name},
-                     {"index", classes[i].item<int64_t>()},
-                     {"probability", probability}});
+      top.push_back(
+          {{"class", name}, {"index", classes[i].item<int64_t>()}, {"probability", probability}});
       text += fmt::format("  {:6.2f} %  {}\n", 100 * probability, name);
     }
     report.push_back({{"image", path}, {"top", top}});

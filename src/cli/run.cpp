@@ -33,8 +33,7 @@ at::Tensor read_input(const std::string& path) {
     throw FormatError(fmt::format("{} has no tensor \"input\"", path),
                       "the images: (N, C, H, W) float32 or float64, normalised");
   }
-  if (found->second.dim() != 4 || !found->second.is_floating_point() ||
-      found->second.size(0) < 1) {
+  if (found->second.dim() != 4 || !found->second.is_floating_point() || found->second.size(0) < 1) {
     throw ShapeError(fmt::format("{}: \"input\" must be (N, C, H, W) of floats, got {} {}", path,
                                  to_string(found->second.sizes().vec()),
                                  toString(found->second.scalar_type())));
@@ -44,12 +43,14 @@ at::Tensor read_input(const std::string& path) {
 
 at::Tensor read_labels(const Options& options, const at::Tensor& logits) {
   if (static_cast<int64_t>(options.labels.size()) != logits.size(0)) {
-    throw std::invalid_argument(fmt::format("--labels needs one label for each of {} images, got {}",
-                                            logits.size(0), options.labels.size()));
+    throw std::invalid_argument(
+        fmt::format("--labels needs one label for each of {} images, got {}", logits.size(0),
+                    options.labels.size()));
   }
   for (const int64_t label : options.labels) {
     if (label < 0 || label >= logits.size(1)) {
-      throw std::invalid_argument(fmt::format("label {} is not in 0 … {}", label, logits.size(1) - 1));
+      throw std::invalid_argument(
+          fmt::format("label {} is not in 0 … {}", label, logits.size(1) - 1));
     }
   }
   return at::tensor(options.labels);
@@ -114,8 +115,9 @@ void add_run(CLI::App& program) {
       ->required();
   command->add_option("--output", options->output, "The safetensors file to write")->required();
   command->add_option("--node", options->nodes, "Also write this node's value; repeatable");
-  command->add_option("--gradient", options->gradient,
-                      "Also write the gradient of this class's summed scores for the input")
+  command
+      ->add_option("--gradient", options->gradient,
+                   "Also write the gradient of this class's summed scores for the input")
       ->check(CLI::NonNegativeNumber);
   command->add_option("--mode", options->mode, "evaluate or train")
       ->check(CLI::IsMember({"evaluate", "train"}))

@@ -49,9 +49,9 @@ Json to_json(const Graph& graph) {
 }
 
 void summarize(const Options& options) {
-  const Graph graph =
-      build_model(options.model, {.input = options.input.empty() ? Shape{} : parse_shape(options.input),
-                                  .classes = options.classes});
+  const Graph graph = build_model(
+      options.model, {.input = options.input.empty() ? Shape{} : parse_shape(options.input),
+                      .classes = options.classes});
   if (!options.dot.empty()) write_file_atomically(options.dot, to_dot(graph));
   if (options.json) return print(to_json(graph));
   print(options.tensors ? tensor_table(graph) : summary_table(graph));

@@ -29,8 +29,8 @@ struct Options {
 
 // runs/resnet20-fashion-mnist, or the first of …-2, …-3 that does not exist.
 fs::path new_run_folder(const RunConfig& config) {
-  const std::string base = fmt::format("runs/{}-{}", config.model,
-                                       config.data.substr(0, config.data.find(':')));
+  const std::string base =
+      fmt::format("runs/{}-{}", config.model, config.data.substr(0, config.data.find(':')));
   fs::path folder = base;
   for (int number = 2; fs::exists(folder); ++number) folder = fmt::format("{}-{}", base, number);
   return folder;
@@ -49,10 +49,10 @@ Trainer start(const Options& options, TrainingProgress& progress, fs::path& run)
   const TrainerOptions trainer = trainer_options(run, options.training, progress);
   if (options.weights.empty()) return Trainer::start(config, trainer);
   const Weights initial = read_weights(options.weights);
-  Network probe(build_model(config.model,
-                            {.input = config.input,
-                             .classes = static_cast<int64_t>(config.class_names.size())}),
-                config.seed);
+  Network probe(
+      build_model(config.model, {.input = config.input,
+                                 .classes = static_cast<int64_t>(config.class_names.size())}),
+      config.seed);
   load_weights_or_explain(probe, initial, options.weights);
   return Trainer::start(config, trainer, &initial);
 }

@@ -10,8 +10,7 @@
 namespace striate::cli {
 
 void add_training_flags(CLI::App& command, TrainingFlags& flags) {
-  command.add_option("--data", flags.data,
-                     "fashion-mnist, idx:DIR, cifar10:DIR or folder:DIR");
+  command.add_option("--data", flags.data, "fashion-mnist, idx:DIR, cifar10:DIR or folder:DIR");
   command.add_option("--recipe", flags.recipe, "A recipe's name or .json file");
   command.add_option("--set", flags.settings, "One value of the recipe: key=value, repeatable");
   command.add_option("--epochs", flags.epochs, "Passes over the data")->check(CLI::PositiveNumber);
@@ -34,7 +33,8 @@ void add_training_flags(CLI::App& command, TrainingFlags& flags) {
 RunConfig resolve(const std::string& model, const TrainingFlags& flags) {
   const ModelEntry& entry = find_model(model);
   if (flags.data.empty()) {
-    throw std::invalid_argument("--data is missing: fashion-mnist, idx:DIR, cifar10:DIR, folder:DIR");
+    throw std::invalid_argument(
+        "--data is missing: fashion-mnist, idx:DIR, cifar10:DIR, folder:DIR");
   }
   RunConfig config{.model = model,
                    .input = {},
@@ -52,9 +52,9 @@ RunConfig resolve(const std::string& model, const TrainingFlags& flags) {
   const std::unique_ptr<Dataset> data = open_dataset(flags.data, Split::kTrain);
   const int64_t images = flags.limit > 0 ? std::min(flags.limit, data->size()) : data->size();
   if (config.recipe.validation_size >= images) {
-    throw std::invalid_argument(fmt::format(
-        "the recipe holds out {} images, there are {}: use --set validation_size={}",
-        config.recipe.validation_size, images, images / 10));
+    throw std::invalid_argument(
+        fmt::format("the recipe holds out {} images, there are {}: use --set validation_size={}",
+                    config.recipe.validation_size, images, images / 10));
   }
   config.class_names = data->class_names();
   if (needs_measuring(config.recipe.eval_transforms) ||
@@ -129,9 +129,9 @@ std::string describe_result(const Json& result) {
                         100 * result["validation_accuracy"].get<double>());
   }
   const Json& test = result["test"];
-  text += fmt::format("test accuracy  {:.2f} % ({} of {} images)\n",
-                      100 * test["top1"].get<double>(), test["correct"].get<int64_t>(),
-                      test["images"].get<int64_t>());
+  text +=
+      fmt::format("test accuracy  {:.2f} % ({} of {} images)\n", 100 * test["top1"].get<double>(),
+                  test["correct"].get<int64_t>(), test["images"].get<int64_t>());
   text += fmt::format("weights        {}\nreport         {}\n",
                       result["weights"].get<std::string>(), result["report"].get<std::string>());
   return text;

@@ -31,7 +31,8 @@ class Cifar10 final : public Dataset {
     Sample sample{.image = make_image(kSide, kSide, 3), .label = record[0]};
     for (int64_t i = 0; i < kPlane; ++i) {
       for (int64_t channel = 0; channel < 3; ++channel) {
-        sample.image.pixels[static_cast<size_t>(3 * i + channel)] = record[1 + channel * kPlane + i];
+        sample.image.pixels[static_cast<size_t>(3 * i + channel)] =
+            record[1 + channel * kPlane + i];
       }
     }
     return sample;
@@ -64,9 +65,8 @@ class Cifar10 final : public Dataset {
     }
     for (size_t i = 0; i < bytes.size(); i += kRecord) {
       if (bytes[i] < kClassNames.size()) continue;
-      throw FormatError(
-          fmt::format("{} has a label {} at byte {}, there are {} classes", path.string(), bytes[i],
-                      i, kClassNames.size()));
+      throw FormatError(fmt::format("{} has a label {} at byte {}, there are {} classes",
+                                    path.string(), bytes[i], i, kClassNames.size()));
     }
     files_.push_back({path, size()});
     records_.insert(records_.end(), bytes.begin(), bytes.end());

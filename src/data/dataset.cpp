@@ -19,8 +19,9 @@ constexpr const char* kFashionMnistFolder = "/usr/share/datasets/fashion-mnist";
 
 std::unique_ptr<Dataset> open_fashion_mnist(Split split) {
   if (!fs::exists(kFashionMnistFolder)) {
-    throw IoError(fmt::format("fashion-mnist is not installed: there is no {}", kFashionMnistFolder),
-                  "apt-get install dataset-fashion-mnist, or name its files with idx:DIR");
+    throw IoError(
+        fmt::format("fashion-mnist is not installed: there is no {}", kFashionMnistFolder),
+        "apt-get install dataset-fashion-mnist, or name its files with idx:DIR");
   }
   return open_idx(kFashionMnistFolder, split,
                   {"T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt",
@@ -54,8 +55,7 @@ std::unique_ptr<Dataset> open_dataset(const std::string& spelling, Split split) 
   const std::vector<std::string> kinds = {"fashion-mnist", "idx", "cifar10", "folder"};
   if (std::ranges::find(kinds, kind) == kinds.end()) {
     const LookupError error = unknown_name("kind of data set", kind, kinds);
-    throw LookupError(error.what(),
-                      "write fashion-mnist, idx:DIR, cifar10:DIR or folder:DIR");
+    throw LookupError(error.what(), "write fashion-mnist, idx:DIR, cifar10:DIR or folder:DIR");
   }
   if (colon == std::string::npos || colon + 1 == spelling.size()) {
     throw LookupError(fmt::format("data set \"{}\" names no folder", spelling),
@@ -75,9 +75,9 @@ std::unique_ptr<Dataset> subset(std::shared_ptr<const Dataset> whole,
 
 HeldOut hold_out(int64_t size, int64_t validation_size, uint64_t seed) {
   if (validation_size < 1 || validation_size >= size) {
-    throw std::invalid_argument(fmt::format(
-        "can't hold out {} of {} samples for validation: both parts need at least one",
-        validation_size, size));
+    throw std::invalid_argument(
+        fmt::format("can't hold out {} of {} samples for validation: both parts need at least one",
+                    validation_size, size));
   }
   Random random({seed, hash_name("hold out")});
   const std::vector<int64_t> order = random.permutation(size);

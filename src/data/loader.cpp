@@ -142,9 +142,8 @@ class Loader::Workers {
     for (int64_t v = 0; v < per_image; ++v) {
       const FloatImage& view = views[static_cast<size_t>(v)];
       if (!batch.images.defined()) {
-        batch.images =
-            at::empty({count * per_image, view.channels, view.height, view.width},
-                      at::TensorOptions().memory_format(at::MemoryFormat::ChannelsLast));
+        batch.images = at::empty({count * per_image, view.channels, view.height, view.width},
+                                 at::TensorOptions().memory_format(at::MemoryFormat::ChannelsLast));
       }
       const Shape3 wanted = {batch.images.size(1), batch.images.size(2), batch.images.size(3)};
       if (Shape3{view.channels, view.height, view.width} != wanted) {
@@ -181,9 +180,17 @@ class Loader::Workers {
 Loader::Loader(const Dataset& dataset, Preprocessing preprocessing, LoaderOptions options)
     : workers_(std::make_unique<Workers>(dataset, std::move(preprocessing), options)) {}
 Loader::~Loader() = default;
-int64_t Loader::batch_count() const { return workers_->batch_count(); }
-void Loader::start(int64_t epoch, int64_t first_batch) { workers_->start(epoch, first_batch); }
-std::optional<Batch> Loader::next() { return workers_->next(); }
-double Loader::waited_seconds() const { return workers_->waited_seconds(); }
+int64_t Loader::batch_count() const {
+  return workers_->batch_count();
+}
+void Loader::start(int64_t epoch, int64_t first_batch) {
+  workers_->start(epoch, first_batch);
+}
+std::optional<Batch> Loader::next() {
+  return workers_->next();
+}
+double Loader::waited_seconds() const {
+  return workers_->waited_seconds();
+}
 
 }  // namespace striate

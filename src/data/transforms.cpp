@@ -17,9 +17,8 @@ namespace {
 // Principal components of the colours of ImageNet's training images, in [0, 1] units: eigenvalues
 // and eigenvectors (columns), as published with the networks of krizhevsky2012.
 constexpr std::array<double, 3> kEigenvalues = {0.2175, 0.0188, 0.0045};
-constexpr double kEigenvectors[3][3] = {{-0.5675, 0.7192, 0.4009},
-                                        {-0.5808, -0.0045, -0.8140},
-                                        {-0.5836, -0.6948, 0.4203}};
+constexpr double kEigenvectors[3][3] = {
+    {-0.5675, 0.7192, 0.4009}, {-0.5808, -0.0045, -0.8140}, {-0.5836, -0.6948, 0.4203}};
 
 Image pad(const Image& image, int64_t left, int64_t top, const ImageSize& size) {
   Image padded = make_image(size.width, size.height, image.channels);
@@ -108,8 +107,8 @@ std::vector<Image> ten_crop(const Image& image, int64_t size) {
   const int64_t bottom = image.height - size;
   std::vector<Image> views;
   for (const Image& source : {image, flip_horizontally(image)}) {
-    for (const auto& [x, y] : {std::pair<int64_t, int64_t>{0, 0}, {right, 0}, {0, bottom},
-                               {right, bottom}}) {
+    for (const auto& [x, y] :
+         {std::pair<int64_t, int64_t>{0, 0}, {right, 0}, {0, bottom}, {right, bottom}}) {
       views.push_back(crop(source, {.x = x, .y = y, .width = size, .height = size}));
     }
     views.push_back(center_crop(source, size));
@@ -132,8 +131,8 @@ void normalize(FloatImage& image, const transforms::Normalize& t) {
   for (size_t c = 0; c < channels; ++c) {
     const auto pick = [&](const std::vector<double>& values) {
       if (values.size() != 1 && values.size() != channels) {
-        throw ShapeError(fmt::format("normalize has {} values, the image {} channels",
-                                     values.size(), channels));
+        throw ShapeError(
+            fmt::format("normalize has {} values, the image {} channels", values.size(), channels));
       }
       return static_cast<float>(values.size() == 1 ? values[0] : values[c]);
     };
@@ -211,9 +210,8 @@ struct Views {
     each_image([&](Image image) {
       const ImageSize size = t.square ? ImageSize{t.size, t.size}
                                       : shorter_side_size({image.width, image.height}, t.size);
-      return resize(image, {.width = size.width,
-                            .height = size.height,
-                            .interpolation = t.interpolation});
+      return resize(image,
+                    {.width = size.width, .height = size.height, .interpolation = t.interpolation});
     });
   }
   void operator()(const transforms::Pad& t) {
@@ -273,46 +271,48 @@ void check(const Transform& transform) {
   constexpr int64_t kMost = 1 << 14;
   const auto size = [](int64_t n) { require(n >= 1 && n <= kMost, "size must be 1 to 16384"); };
   const auto probability = [](double p) { require(p >= 0 && p <= 1, "p must be in [0, 1]"); };
-  const auto padding = [](int64_t n) { require(n >= 0 && n <= kMost, "padding must be 0 to 16384"); };
-  std::visit(
-      overloaded{
-          [](const transforms::Channels& t) {
-            require(t.count == 1 || t.count == 3, "channels must be 1 or 3");
-          },
-          [&](const transforms::Resize& t) { size(t.size); },
-          [&](const transforms::Pad& t) { padding(t.padding); },
-          [&](const transforms::CenterCrop& t) { size(t.size); },
-          [&](const transforms::RandomCrop& t) {
-            size(t.size);
-            padding(t.padding);
-          },
-          [&](const transforms::RandomResizedCrop& t) {
-            size(t.size);
-            check_range(t.scale, "scale must be two positive, rising numbers");
-            check_range(t.ratio, "ratio must be two positive, rising numbers");
-          },
-          [&](const transforms::RandomHorizontalFlip& t) { probability(t.p); },
-          [](const transforms::ColorJitter& t) {
-            require(t.brightness >= 0 && t.contrast >= 0 && t.saturation >= 0 && t.hue >= 0 &&
-                        t.hue <= 0.5,
-                    "color_jitter needs values of at least 0, and a hue of at most 0.5");
-          },
-          [&](const transforms::TenCrop& t) { size(t.size); },
-          [](const transforms::PcaJitter& t) {
-            require(t.deviation >= 0, "deviation must be at least 0");
-          },
-          [](const transforms::Normalize& t) {
-            require(t.mean.empty() == t.std.empty(), "normalize needs both mean and std, or none");
-            require(std::ranges::all_of(t.std, [](double s) { return s > 0; }),
-                    "std must be above 0");
-          },
-          [&](const transforms::RandomErasing& t) {
-            probability(t.p);
-            check_range(t.scale, "scale must be two positive, rising numbers");
-            check_range(t.ratio, "ratio must be two positive, rising numbers");
-          },
-      },
-      transform);
+  const auto padding = [](int64_t n) {
+    require(n >= 0 && n <= kMost, "padding must be 0 to 16384");
+  };
+  std::visit(overloaded{
+                 [](const transforms::Channels& t) {
+                   require(t.count == 1 || t.count == 3, "channels must be 1 or 3");
+                 },
+                 [&](const transforms::Resize& t) { size(t.size); },
+                 [&](const transforms::Pad& t) { padding(t.padding); },
+                 [&](const transforms::CenterCrop& t) { size(t.size); },
+                 [&](const transforms::RandomCrop& t) {
+                   size(t.size);
+                   padding(t.padding);
+                 },
+                 [&](const transforms::RandomResizedCrop& t) {
+                   size(t.size);
+                   check_range(t.scale, "scale must be two positive, rising numbers");
+                   check_range(t.ratio, "ratio must be two positive, rising numbers");
+                 },
+                 [&](const transforms::RandomHorizontalFlip& t) { probability(t.p); },
+                 [](const transforms::ColorJitter& t) {
+                   require(t.brightness >= 0 && t.contrast >= 0 && t.saturation >= 0 &&
+                               t.hue >= 0 && t.hue <= 0.5,
+                           "color_jitter needs values of at least 0, and a hue of at most 0.5");
+                 },
+                 [&](const transforms::TenCrop& t) { size(t.size); },
+                 [](const transforms::PcaJitter& t) {
+                   require(t.deviation >= 0, "deviation must be at least 0");
+                 },
+                 [](const transforms::Normalize& t) {
+                   require(t.mean.empty() == t.std.empty(),
+                           "normalize needs both mean and std, or none");
+                   require(std::ranges::all_of(t.std, [](double s) { return s > 0; }),
+                           "std must be above 0");
+                 },
+                 [&](const transforms::RandomErasing& t) {
+                   probability(t.p);
+                   check_range(t.scale, "scale must be two positive, rising numbers");
+                   check_range(t.ratio, "ratio must be two positive, rising numbers");
+                 },
+             },
+             transform);
 }
 
 }  // namespace

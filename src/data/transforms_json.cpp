@@ -138,9 +138,9 @@ const std::vector<std::pair<std::string, Transform>>& known_transforms() {
 
 Transform read_transform(const Json& item, const std::string& where) {
   if (!item.is_object() || item.size() != 1) {
-    throw FormatError(fmt::format("{} must be an object of one transform, got {}", where,
-                                  item.dump()),
-                      "as {\"center_crop\": {\"size\": 224}}");
+    throw FormatError(
+        fmt::format("{} must be an object of one transform, got {}", where, item.dump()),
+        "as {\"center_crop\": {\"size\": 224}}");
   }
   const std::string name = item.begin().key();
   std::vector<std::string> names;
@@ -190,8 +190,7 @@ Preprocessing named_preprocessing(const std::string& name) {
   using namespace transforms;
   const Normalize imagenet{.mean = {0.485, 0.456, 0.406}, .std = {0.229, 0.224, 0.225}};
   const std::vector<std::pair<std::string, std::vector<Transform>>> table = {
-      {"imagenet",
-       {Channels{.count = 3}, Resize{.size = 256}, CenterCrop{.size = 224}, imagenet}},
+      {"imagenet", {Channels{.count = 3}, Resize{.size = 256}, CenterCrop{.size = 224}, imagenet}},
       {"imagenet-10crop",
        {Channels{.count = 3}, Resize{.size = 256}, TenCrop{.size = 224}, imagenet}},
       {"cifar10", {Channels{.count = 3}, Resize{.size = 32}, CenterCrop{.size = 32}, imagenet}},

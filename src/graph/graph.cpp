@@ -75,7 +75,9 @@ Value Scope::unnamed(const std::string& name, Op op, const std::vector<Value>& i
 Value Scope::conv2d(const std::string& name, Value x, Conv2d op) const {
   return named(name, std::move(op), x);
 }
-Value Scope::linear(const std::string& name, Value x, Linear op) const { return named(name, op, x); }
+Value Scope::linear(const std::string& name, Value x, Linear op) const {
+  return named(name, op, x);
+}
 Value Scope::batch_norm2d(const std::string& name, Value x, BatchNorm2d op) const {
   return named(name, op, x);
 }
@@ -87,7 +89,9 @@ Value Scope::negative_squared_distance(const std::string& name, Value x,
   return named(name, op, x);
 }
 
-Value Scope::relu(Value x, const std::string& name) const { return unnamed(name, ReLU{}, {x}); }
+Value Scope::relu(Value x, const std::string& name) const {
+  return unnamed(name, ReLU{}, {x});
+}
 Value Scope::scaled_tanh(Value x, ScaledTanh op, const std::string& name) const {
   return unnamed(name, op, {x});
 }

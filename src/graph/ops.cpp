@@ -9,7 +9,9 @@
 
 namespace striate {
 
-std::string to_string(const Shape& shape) { return fmt::format("({})", fmt::join(shape, ", ")); }
+std::string to_string(const Shape& shape) {
+  return fmt::format("({})", fmt::join(shape, ", "));
+}
 
 int64_t volume(const Shape& shape) {
   int64_t count = 1;
@@ -18,32 +20,33 @@ int64_t volume(const Shape& shape) {
 }
 
 std::string_view type_name(const Op& op) {
-  return std::visit(
-      overloaded{
-          [](const Input&) { return "Input"; },
-          [](const Conv2d&) { return "Conv2d"; },
-          [](const Linear&) { return "Linear"; },
-          [](const BatchNorm2d&) { return "BatchNorm2d"; },
-          [](const ReLU&) { return "ReLU"; },
-          [](const ScaledTanh&) { return "ScaledTanh"; },
-          [](const ChannelAffine&) { return "ChannelAffine"; },
-          [](const MaxPool2d&) { return "MaxPool2d"; },
-          [](const AvgPool2d&) { return "AvgPool2d"; },
-          [](const AdaptiveAvgPool2d&) { return "AdaptiveAvgPool2d"; },
-          [](const Flatten&) { return "Flatten"; },
-          [](const Dropout&) { return "Dropout"; },
-          [](const Add&) { return "Add"; },
-          [](const Concat&) { return "Concat"; },
-          [](const Subsample&) { return "Subsample"; },
-          [](const PadChannels&) { return "PadChannels"; },
-          [](const NegativeSquaredDistance&) { return "NegativeSquaredDistance"; },
-      },
-      op);
+  return std::visit(overloaded{
+                        [](const Input&) { return "Input"; },
+                        [](const Conv2d&) { return "Conv2d"; },
+                        [](const Linear&) { return "Linear"; },
+                        [](const BatchNorm2d&) { return "BatchNorm2d"; },
+                        [](const ReLU&) { return "ReLU"; },
+                        [](const ScaledTanh&) { return "ScaledTanh"; },
+                        [](const ChannelAffine&) { return "ChannelAffine"; },
+                        [](const MaxPool2d&) { return "MaxPool2d"; },
+                        [](const AvgPool2d&) { return "AvgPool2d"; },
+                        [](const AdaptiveAvgPool2d&) { return "AdaptiveAvgPool2d"; },
+                        [](const Flatten&) { return "Flatten"; },
+                        [](const Dropout&) { return "Dropout"; },
+                        [](const Add&) { return "Add"; },
+                        [](const Concat&) { return "Concat"; },
+                        [](const Subsample&) { return "Subsample"; },
+                        [](const PadChannels&) { return "PadChannels"; },
+                        [](const NegativeSquaredDistance&) { return "NegativeSquaredDistance"; },
+                    },
+                    op);
 }
 
 namespace {
 
-std::string by(const Size2& size) { return fmt::format("{}x{}", size.height, size.width); }
+std::string by(const Size2& size) {
+  return fmt::format("{}x{}", size.height, size.width);
+}
 
 std::string window(const Size2& kernel, const Size2& stride, const Size2& padding) {
   std::string text = by(kernel);
@@ -234,9 +237,10 @@ class Inference {
   }
 
   [[noreturn]] void does_not_fit(int64_t extent, const Shape& x, int axis, int64_t padding) const {
-    fail(fmt::format("a window of {} does not fit {} {} of {} (with {} of padding on each side): "
-                     "the network needs a larger input",
-                     extent, axis == 1 ? "height" : "width", x[axis], to_string(x), padding));
+    fail(
+        fmt::format("a window of {} does not fit {} {} of {} (with {} of padding on each side): "
+                    "the network needs a larger input",
+                    extent, axis == 1 ? "height" : "width", x[axis], to_string(x), padding));
   }
 
   Shape pooled(const Size2& kernel, const Size2& stride, const Size2& padding,
@@ -257,11 +261,11 @@ class Inference {
 
   void check_connections(const Conv2d& conv, int64_t in_channels) const {
     if (conv.connections.empty()) return;
-    if (conv.groups != 1 ||
-        static_cast<int64_t>(conv.connections.size()) != conv.out_channels) {
-      fail(fmt::format("a connection table needs one row for each of {} output channels and one "
-                       "group, got {} rows and {} groups",
-                       conv.out_channels, conv.connections.size(), conv.groups));
+    if (conv.groups != 1 || static_cast<int64_t>(conv.connections.size()) != conv.out_channels) {
+      fail(
+          fmt::format("a connection table needs one row for each of {} output channels and one "
+                      "group, got {} rows and {} groups",
+                      conv.out_channels, conv.connections.size(), conv.groups));
     }
     for (const auto& row : conv.connections) {
       for (const int64_t channel : row) {

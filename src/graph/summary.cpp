@@ -17,8 +17,10 @@ std::string with_thousands(int64_t number) {
   return text;
 }
 
-std::string megabytes(int64_t bytes) {
-  return fmt::format("{:.1f} MB", static_cast<double>(bytes) / 1e6);
+std::string readable_bytes(int64_t bytes) {
+  const auto number = static_cast<double>(bytes);
+  if (bytes >= 1'000'000) return fmt::format("{:.1f} MB", number / 1e6);
+  return bytes >= 1000 ? fmt::format("{:.1f} kB", number / 1e3) : fmt::format("{} B", bytes);
 }
 
 namespace {
@@ -50,25 +52,32 @@ std::string by(const Size2& size) {
                                    : fmt::format("{}x{}", size.height, size.width);
 }
 
-std::string count_or_dash(int64_t count) { return count == 0 ? "-" : with_thousands(count); }
+std::string count_or_dash(int64_t count) {
+  return count == 0 ? "-" : with_thousands(count);
+}
 
 std::string totals(const Graph& graph) {
   const ActivationMemory memory = activation_memory(graph);
   const int64_t parameters = parameter_count(graph);
   const auto million = [](int64_t n) { return static_cast<double>(n) / 1e6; };
+  const auto values = [&](int64_t bytes) {
+    return bytes >= 400'000 ? fmt::format("{:.1f} M values", million(bytes / 4))
+                            : with_thousands(bytes / 4) + " values";
+  };
   std::string text;
   text += fmt::format("parameters     {} ({:.2f} M, {} as float32)\n", with_thousands(parameters),
-                      million(parameters), megabytes(parameters * 4));
+                      million(parameters), readable_bytes(parameters * 4));
   text += fmt::format("multiply-adds  {} ({:.2f} M) per image\n",
                       with_thousands(multiply_adds(graph)), million(multiply_adds(graph)));
   text += "activations    per float32 image:\n";
-  text += fmt::format("  {:>9}  every node's output stored once ({:.1f} M values)\n",
-                      megabytes(memory.all_bytes), million(memory.all_bytes / 4));
-  text += fmt::format("  {:>9}  the same with ReLU and dropout in place ({:.1f} M values)\n",
-                      megabytes(memory.in_place_bytes), million(memory.in_place_bytes / 4));
+  text += fmt::format("  {:>9}  every node's output stored once ({})\n",
+                      readable_bytes(memory.all_bytes), values(memory.all_bytes));
+  text += fmt::format("  {:>9}  the same with ReLU and dropout in place ({})\n",
+                      readable_bytes(memory.in_place_bytes), values(memory.in_place_bytes));
   text += fmt::format("  {:>9}  alive at once, when each is freed after its last use\n",
-                      megabytes(memory.peak_bytes));
-  text += fmt::format("  {:>9}  kept for the backward pass\n", megabytes(memory.backward_bytes));
+                      readable_bytes(memory.peak_bytes));
+  text +=
+      fmt::format("  {:>9}  kept for the backward pass\n", readable_bytes(memory.backward_bytes));
   for (const auto& [name, value] : graph.outputs()) {
     const ReceptiveField field = receptive_fields(graph)[static_cast<size_t>(value.node)];
     text += fmt::format("output         {} {}, receptive field {}\n", name,
@@ -89,7 +98,7 @@ std::string summary_table(const Graph& graph) {
     rows.push_back({node.name, std::string(type_name(node.op)), describe(node.op),
                     to_string(node.shape), count_or_dash(parameter_count(graph, value)),
                     count_or_dash(multiply_adds(graph, value)),
-                    output_bytes(node) == 0 ? "-" : megabytes(output_bytes(node)),
+                    output_bytes(node) == 0 ? "-" : readable_bytes(output_bytes(node)),
                     by(fields[i].size), by(fields[i].stride)});
   }
   return graph.name() + "\n\n" + aligned(rows, 4) + "\n" + totals(graph);

@@ -19,8 +19,8 @@ namespace {
 
 // Table I: for each of C3's sixteen maps, the maps of S2 that it sees.
 const std::vector<std::vector<int64_t>> kTable1 = {
-    {0, 1, 2},    {1, 2, 3},    {2, 3, 4},    {3, 4, 5},    {0, 4, 5},    {0, 1, 5},
-    {0, 1, 2, 3}, {1, 2, 3, 4}, {2, 3, 4, 5}, {0, 3, 4, 5}, {0, 1, 4, 5}, {0, 1, 2, 5},
+    {0, 1, 2},    {1, 2, 3},    {2, 3, 4},    {3, 4, 5},         {0, 4, 5},    {0, 1, 5},
+    {0, 1, 2, 3}, {1, 2, 3, 4}, {2, 3, 4, 5}, {0, 3, 4, 5},      {0, 1, 4, 5}, {0, 1, 2, 5},
     {0, 1, 3, 4}, {1, 2, 4, 5}, {0, 2, 3, 5}, {0, 1, 2, 3, 4, 5}};
 
 constexpr int64_t kCodeWidth = 7;
@@ -56,8 +56,8 @@ std::vector<float> target_codes(int64_t classes) {
   Random random({hash_name("lenet5 codes")});
   for (int64_t k = 0; k < classes; ++k) {
     for (int64_t i = 0; i < kCodeSize; ++i) {
-      const bool set = classes == 10 ? kDigits[k][i / kCodeWidth][i % kCodeWidth] == '#'
-                                     : random.chance(0.5);
+      const bool set =
+          classes == 10 ? kDigits[k][i / kCodeWidth][i % kCodeWidth] == '#' : random.chance(0.5);
       codes.push_back(set ? 1.0F : -1.0F);
     }
   }

@@ -99,8 +99,12 @@ Graph deep(const char* name, std::vector<int64_t> blocks, StrideIn stride_in,
 
 }  // namespace
 
-Graph resnet18(const ModelOptions& o) { return basic("resnet18", {2, 2, 2, 2}, o); }
-Graph resnet34(const ModelOptions& o) { return basic("resnet34", {3, 4, 6, 3}, o); }
+Graph resnet18(const ModelOptions& o) {
+  return basic("resnet18", {2, 2, 2, 2}, o);
+}
+Graph resnet34(const ModelOptions& o) {
+  return basic("resnet34", {3, 4, 6, 3}, o);
+}
 Graph plain18(const ModelOptions& o) {
   return basic("plain18", {2, 2, 2, 2}, o, Shortcut::kPlain);
 }

@@ -15,12 +15,9 @@ enum class Shortcut { kResidual, kPlain };
 
 Value conv_bn(Scope s, int64_t index, Value x, int64_t width, int64_t stride) {
   const std::string number = std::to_string(index);
-  x = s.conv2d("conv" + number, x,
-               {.out_channels = width,
-                .kernel_size = 3,
-                .stride = stride,
-                .padding = 1,
-                .bias = false});
+  x = s.conv2d(
+      "conv" + number, x,
+      {.out_channels = width, .kernel_size = 3, .stride = stride, .padding = 1, .bias = false});
   return s.batch_norm2d("bn" + number, x);
 }
 
@@ -60,20 +57,38 @@ Graph network(const char* name, int64_t depth, Shortcut kind, const ModelOptions
 
 }  // namespace
 
-Graph resnet20(const ModelOptions& o) { return network("resnet20", 20, Shortcut::kResidual, o); }
-Graph resnet32(const ModelOptions& o) { return network("resnet32", 32, Shortcut::kResidual, o); }
-Graph resnet44(const ModelOptions& o) { return network("resnet44", 44, Shortcut::kResidual, o); }
-Graph resnet56(const ModelOptions& o) { return network("resnet56", 56, Shortcut::kResidual, o); }
+Graph resnet20(const ModelOptions& o) {
+  return network("resnet20", 20, Shortcut::kResidual, o);
+}
+Graph resnet32(const ModelOptions& o) {
+  return network("resnet32", 32, Shortcut::kResidual, o);
+}
+Graph resnet44(const ModelOptions& o) {
+  return network("resnet44", 44, Shortcut::kResidual, o);
+}
+Graph resnet56(const ModelOptions& o) {
+  return network("resnet56", 56, Shortcut::kResidual, o);
+}
 Graph resnet110(const ModelOptions& o) {
   return network("resnet110", 110, Shortcut::kResidual, o);
 }
 Graph resnet1202(const ModelOptions& o) {
   return network("resnet1202", 1202, Shortcut::kResidual, o);
 }
-Graph plain20(const ModelOptions& o) { return network("plain20", 20, Shortcut::kPlain, o); }
-Graph plain32(const ModelOptions& o) { return network("plain32", 32, Shortcut::kPlain, o); }
-Graph plain44(const ModelOptions& o) { return network("plain44", 44, Shortcut::kPlain, o); }
-Graph plain56(const ModelOptions& o) { return network("plain56", 56, Shortcut::kPlain, o); }
-Graph plain110(const ModelOptions& o) { return network("plain110", 110, Shortcut::kPlain, o); }
+Graph plain20(const ModelOptions& o) {
+  return network("plain20", 20, Shortcut::kPlain, o);
+}
+Graph plain32(const ModelOptions& o) {
+  return network("plain32", 32, Shortcut::kPlain, o);
+}
+Graph plain44(const ModelOptions& o) {
+  return network("plain44", 44, Shortcut::kPlain, o);
+}
+Graph plain56(const ModelOptions& o) {
+  return network("plain56", 56, Shortcut::kPlain, o);
+}
+Graph plain110(const ModelOptions& o) {
+  return network("plain110", 110, Shortcut::kPlain, o);
+}
 
 }  // namespace striate::models

@@ -15,14 +15,14 @@ namespace {
 constexpr int64_t kPool = 0;  // a 2x2 max-pool with stride 2 in a configuration
 
 // Table 1, columns A, B, D and E: output channels of the 3x3 convolutions.
-const std::vector<int64_t> kA = {64,  kPool, 128, kPool, 256, 256,  kPool,
-                                 512, 512,   kPool, 512, 512, kPool};
-const std::vector<int64_t> kB = {64,  64,    kPool, 128, 128,   kPool, 256, 256,
-                                 kPool, 512, 512, kPool, 512, 512, kPool};
-const std::vector<int64_t> kD = {64,  64,  kPool, 128, 128,   kPool, 256, 256, 256,
-                                 kPool, 512, 512, 512, kPool, 512,   512, 512, kPool};
-const std::vector<int64_t> kE = {64,    64,  kPool, 128, 128, kPool, 256, 256, 256, 256, kPool,
-                                 512,   512, 512,   512, kPool, 512, 512, 512, 512, kPool};
+const std::vector<int64_t> kA = {64,  kPool, 128,   kPool, 256, 256,  kPool,
+                                 512, 512,   kPool, 512,   512, kPool};
+const std::vector<int64_t> kB = {64,    64,  kPool, 128,   128, kPool, 256,  256,
+                                 kPool, 512, 512,   kPool, 512, 512,   kPool};
+const std::vector<int64_t> kD = {64,    64,  kPool, 128, 128,   kPool, 256, 256, 256,
+                                 kPool, 512, 512,   512, kPool, 512,   512, 512, kPool};
+const std::vector<int64_t> kE = {64,  64,  kPool, 128, 128,   kPool, 256, 256, 256, 256,  kPool,
+                                 512, 512, 512,   512, kPool, 512,   512, 512, 512, kPool};
 
 enum class Normalisation { kNone, kBatchNorm };
 
@@ -49,8 +49,8 @@ Value classifier(Scope s, Value x, int64_t classes) {
   return s.linear("6", x, {.out_features = classes});
 }
 
-Graph vgg(const char* name, const std::vector<int64_t>& configuration,
-          Normalisation normalisation, const ModelOptions& options) {
+Graph vgg(const char* name, const std::vector<int64_t>& configuration, Normalisation normalisation,
+          const ModelOptions& options) {
   Graph graph(name, options.input);
   Scope s(graph);
   Value x = features(s / "features", graph.input(), configuration, normalisation);
@@ -66,13 +66,29 @@ Graph vgg(const char* name, const std::vector<int64_t>& configuration,
 
 }  // namespace
 
-Graph vgg11(const ModelOptions& o) { return vgg("vgg11", kA, Normalisation::kNone, o); }
-Graph vgg13(const ModelOptions& o) { return vgg("vgg13", kB, Normalisation::kNone, o); }
-Graph vgg16(const ModelOptions& o) { return vgg("vgg16", kD, Normalisation::kNone, o); }
-Graph vgg19(const ModelOptions& o) { return vgg("vgg19", kE, Normalisation::kNone, o); }
-Graph vgg11_bn(const ModelOptions& o) { return vgg("vgg11_bn", kA, Normalisation::kBatchNorm, o); }
-Graph vgg13_bn(const ModelOptions& o) { return vgg("vgg13_bn", kB, Normalisation::kBatchNorm, o); }
-Graph vgg16_bn(const ModelOptions& o) { return vgg("vgg16_bn", kD, Normalisation::kBatchNorm, o); }
-Graph vgg19_bn(const ModelOptions& o) { return vgg("vgg19_bn", kE, Normalisation::kBatchNorm, o); }
+Graph vgg11(const ModelOptions& o) {
+  return vgg("vgg11", kA, Normalisation::kNone, o);
+}
+Graph vgg13(const ModelOptions& o) {
+  return vgg("vgg13", kB, Normalisation::kNone, o);
+}
+Graph vgg16(const ModelOptions& o) {
+  return vgg("vgg16", kD, Normalisation::kNone, o);
+}
+Graph vgg19(const ModelOptions& o) {
+  return vgg("vgg19", kE, Normalisation::kNone, o);
+}
+Graph vgg11_bn(const ModelOptions& o) {
+  return vgg("vgg11_bn", kA, Normalisation::kBatchNorm, o);
+}
+Graph vgg13_bn(const ModelOptions& o) {
+  return vgg("vgg13_bn", kB, Normalisation::kBatchNorm, o);
+}
+Graph vgg16_bn(const ModelOptions& o) {
+  return vgg("vgg16_bn", kD, Normalisation::kBatchNorm, o);
+}
+Graph vgg19_bn(const ModelOptions& o) {
+  return vgg("vgg19_bn", kE, Normalisation::kBatchNorm, o);
+}
 
 }  // namespace striate::models

@@ -45,8 +45,8 @@ void fill(at::Tensor& tensor, const TensorSpec& spec, uint64_t seed) {
       return fill_uniform(1.0 / std::sqrt(fan_in));
     case Kind::kTable:
       if (static_cast<int64_t>(rule.table.size()) != count) {
-        throw std::logic_error(fmt::format("[{}] has {} values, its table {}", spec.key, count,
-                                           rule.table.size()));
+        throw std::logic_error(
+            fmt::format("[{}] has {} values, its table {}", spec.key, count, rule.table.size()));
       }
       std::copy(rule.table.begin(), rule.table.end(), out);
       return;

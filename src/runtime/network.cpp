@@ -22,10 +22,12 @@ struct Network::Step {
 
 namespace {
 
-std::vector<int64_t> both(const Size2& size) { return {size.height, size.width}; }
+std::vector<int64_t> both(const Size2& size) {
+  return {size.height, size.width};
+}
 
-// Whether a value must stay as it is because the gradient formula of the operator that made it reads
-// it again, or because it shares its memory with that operator's input.
+// Whether a value must stay as it is because the gradient formula of the operator that made it
+// reads it again, or because it shares its memory with that operator's input.
 bool must_stay(const Op& op) {
   return std::holds_alternative<ReLU>(op) || std::holds_alternative<ScaledTanh>(op) ||
          std::holds_alternative<MaxPool2d>(op) || std::holds_alternative<Input>(op) ||
@@ -105,8 +107,8 @@ void Network::plan() {
     if (!outputs.contains(step.node)) steps_[last_use[i]].free_after.push_back(step.node);
     if (!nodes[i].inputs.empty()) {
       const auto first = static_cast<size_t>(nodes[i].inputs[0]);
-      step.may_overwrite_input = uses[first] == 1 && !outputs.contains(nodes[i].inputs[0]) &&
-                                 !must_stay(nodes[first].op);
+      step.may_overwrite_input =
+          uses[first] == 1 && !outputs.contains(nodes[i].inputs[0]) && !must_stay(nodes[first].op);
     }
   }
 }

@@ -15,7 +15,9 @@ constexpr const char* kWeights = "weights/";
 constexpr const char* kOptimizer = "optimizer/";
 constexpr const char* kGenerator = "generator";
 
-at::Generator generator() { return at::detail::getDefaultCPUGenerator(); }
+at::Generator generator() {
+  return at::detail::getDefaultCPUGenerator();
+}
 
 Json to_json(const Position& p) {
   return {{"epoch", p.epoch},

@@ -77,8 +77,7 @@ Accuracy accuracy(const Predictions& predictions) {
   const int64_t best = std::min<int64_t>(5, p.size(1));
   const at::Tensor top = std::get<1>(p.topk(best, 1));
   const at::Tensor hits = top.eq(predictions.labels.unsqueeze(1));
-  Accuracy result{.images = p.size(0),
-                  .correct = hits.select(1, 0).sum().item<int64_t>()};
+  Accuracy result{.images = p.size(0), .correct = hits.select(1, 0).sum().item<int64_t>()};
   const auto count = static_cast<double>(result.images);
   result.top1 = static_cast<double>(result.correct) / count;
   result.top5 = static_cast<double>(hits.sum().item<int64_t>()) / count;

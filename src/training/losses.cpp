@@ -23,8 +23,7 @@ at::Tensor lenet5(const at::Tensor& logits, const at::Tensor& labels, double j) 
   return (y_d + at::logsumexp(at::cat({rubbish, -y}, 1), 1)).mean();
 }
 
-at::Tensor compute(const LossOptions& options, const at::Tensor& logits,
-                   const at::Tensor& labels) {
+at::Tensor compute(const LossOptions& options, const at::Tensor& logits, const at::Tensor& labels) {
   switch (options.kind) {
     case LossOptions::Kind::kCrossEntropy:
       return cross_entropy(logits, labels, options.label_smoothing);

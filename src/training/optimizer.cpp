@@ -85,8 +85,7 @@ void Optimizer::step_adam(Slot& slot, double learning_rate) const {
   const auto t = static_cast<double>(steps_);
   const double correction1 = 1 - std::pow(options_.beta1, t);
   const double correction2 = 1 - std::pow(options_.beta2, t);
-  const at::Tensor denominator =
-      slot.second.sqrt().div_(std::sqrt(correction2)).add_(options_.eps);
+  const at::Tensor denominator = slot.second.sqrt().div_(std::sqrt(correction2)).add_(options_.eps);
   slot.parameter.addcdiv_(slot.first, denominator, -learning_rate / correction1);
 }
 

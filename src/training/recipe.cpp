@@ -105,8 +105,10 @@ Recipe recipe_from_json(const Json& json, const std::string& where) {
   r.epochs = reader.get<int64_t>("epochs");
   r.batch_size = reader.get<int64_t>("batch_size");
   r.validation_size = reader.get("validation_size", r.validation_size);
-  r.train_transforms = Preprocessing::from_json(reader.at("train_transforms"), where + ".train_transforms");
-  r.eval_transforms = Preprocessing::from_json(reader.at("eval_transforms"), where + ".eval_transforms");
+  r.train_transforms =
+      Preprocessing::from_json(reader.at("train_transforms"), where + ".train_transforms");
+  r.eval_transforms =
+      Preprocessing::from_json(reader.at("eval_transforms"), where + ".eval_transforms");
   r.loss = read_loss(reader.at("loss"), where + ".loss");
   r.optimizer = read_optimizer(reader.at("optimizer"), where + ".optimizer");
   r.schedule = read_schedule(reader.at("schedule"), where + ".schedule");
@@ -122,8 +124,9 @@ Recipe recipe_from_json(const Json& json, const std::string& where) {
   require(r.early_stop_epochs >= 0, reader, "early_stop_epochs", "at least 0", r.early_stop_epochs);
   if (r.validation_size == 0 &&
       (r.schedule.kind == ScheduleOptions::Kind::kPlateau || r.early_stop_epochs > 0)) {
-    throw reader.error("validation_size", "must be above 0: a plateau schedule and an early stop "
-                                          "watch the validation accuracy");
+    throw reader.error("validation_size",
+                       "must be above 0: a plateau schedule and an early stop "
+                       "watch the validation accuracy");
   }
   return r;
 }

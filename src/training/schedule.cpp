@@ -20,8 +20,8 @@ double Schedule::factor(int64_t step) const {
       return 1;
     case ScheduleOptions::Kind::kStep: {
       const int64_t epoch = step / steps_per_epoch_;
-      const auto passed = std::ranges::count_if(options_.milestones,
-                                                [&](int64_t m) { return m <= epoch; });
+      const auto passed =
+          std::ranges::count_if(options_.milestones, [&](int64_t m) { return m <= epoch; });
       return std::pow(options_.factor, static_cast<double>(passed));
     }
     case ScheduleOptions::Kind::kPlateau:

@@ -208,9 +208,9 @@ class Trainer::State {
     throw Error(
         fmt::format("the loss is {} in epoch {}, step {}: {}", loss, position_.epoch + 1,
                     position_.step + 1,
-                    culprit.empty() ? std::string("every layer is finite, the loss itself is not")
-                                    : fmt::format("the first value that is not finite is [{}]",
-                                                  culprit)),
+                    culprit.empty()
+                        ? std::string("every layer is finite, the loss itself is not")
+                        : fmt::format("the first value that is not finite is [{}]", culprit)),
         fmt::format("lower the learning rate (it is {:.4g}), warm up, or clip the gradient; {} "
                     "holds the last good state",
                     learning_rate(position_.step), folder_.checkpoint().string()));
@@ -224,17 +224,17 @@ class Trainer::State {
             .loss = position_.loss_sum / static_cast<double>(position_.images),
             .images_per_second = static_cast<double>(position_.images) / position_.seconds,
             .waited_share = position_.waited_seconds / position_.seconds,
-            .seconds_left = position_.seconds / done *
-                            (static_cast<double>(loader_.batch_count()) - done)};
+            .seconds_left =
+                position_.seconds / done * (static_cast<double>(loader_.batch_count()) - done)};
   }
 
   void save_when_due() {
     if (options_.stop != nullptr && options_.stop->load()) {
       save();
-      throw Interrupted(fmt::format("interrupted in epoch {}, step {}; the state is saved",
-                                    position_.epoch + 1, position_.step),
-                        fmt::format("go on with: striate train --resume {}",
-                                    folder_.path.string()));
+      throw Interrupted(
+          fmt::format("interrupted in epoch {}, step {}; the state is saved", position_.epoch + 1,
+                      position_.step),
+          fmt::format("go on with: striate train --resume {}", folder_.path.string()));
     }
     const bool steps_due =
         options_.checkpoint_steps > 0 && steps_since_save_ >= options_.checkpoint_steps;
@@ -337,9 +337,17 @@ Trainer Trainer::resume(const TrainerOptions& options) {
   return Trainer(std::move(state));
 }
 
-const RunConfig& Trainer::config() const { return state_->config(); }
-Network& Trainer::network() { return state_->network(); }
-void Trainer::train() { state_->train(); }
-void Trainer::load_best() { state_->load_best(); }
+const RunConfig& Trainer::config() const {
+  return state_->config();
+}
+Network& Trainer::network() {
+  return state_->network();
+}
+void Trainer::train() {
+  state_->train();
+}
+void Trainer::load_best() {
+  state_->load_best();
+}
 
 }  // namespace striate

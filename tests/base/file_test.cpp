@@ -55,7 +55,8 @@ TEST_F(FileTest, AFailedWriteKeepsTheOldFile) {
   EXPECT_EQ(files(), 1U);
 }
 
-// A limit on the size of files stands for a full disk: the kernel refuses the write in the same way.
+// A limit on the size of files stands for a full disk: the kernel refuses the write in the same
+// way.
 TEST_F(FileTest, AFullDiskIsAnErrorAndKeepsTheOldFile) {
   write_file_atomically(folder_ / "a", std::string("old"));
   const pid_t child = fork();

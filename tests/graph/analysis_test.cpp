@@ -17,7 +17,8 @@ TEST(ReceptiveField, OfThreeStacked3x3IsThatOfOne7x7) {
   Graph stacked("three 3x3", {C, 32, 32});
   Value x = stacked.input();
   for (const char* name : {"a", "b", "c"}) {
-    x = Scope(stacked).conv2d(name, x, {.out_channels = C, .kernel_size = 3, .padding = 1, .bias = false});
+    x = Scope(stacked).conv2d(name, x,
+                              {.out_channels = C, .kernel_size = 3, .padding = 1, .bias = false});
   }
   Graph single("one 7x7", {C, 32, 32});
   const Value y = Scope(single).conv2d(
@@ -93,10 +94,11 @@ TEST(ActivationMemory, CountsWhatItsNamesSay) {
 TEST(LastScales, AreTheDeepestNormalisationsOfEachBlock) {
   Graph graph("net", {4, 8, 8});
   const Scope s(graph);
-  Value y = s.batch_norm2d("bn1", s.conv2d("conv1", graph.input(), {.out_channels = 4, .kernel_size = 1}));
+  Value y = s.batch_norm2d("bn1",
+                           s.conv2d("conv1", graph.input(), {.out_channels = 4, .kernel_size = 1}));
   y = s.batch_norm2d("bn2", s.conv2d("conv2", s.relu(y), {.out_channels = 4, .kernel_size = 1}));
-  const Value shortcut =
-      s.batch_norm2d("down", s.conv2d("convd", graph.input(), {.out_channels = 4, .kernel_size = 1}));
+  const Value shortcut = s.batch_norm2d(
+      "down", s.conv2d("convd", graph.input(), {.out_channels = 4, .kernel_size = 1}));
   graph.set_output("y", s.add(y, shortcut));
   const std::vector<Value> scales = last_scales(graph);
   ASSERT_EQ(scales.size(), 1U);

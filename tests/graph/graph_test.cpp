@@ -67,7 +67,8 @@ TEST(Graph, AnUnknownNodeOrOutputIsAnErrorWithTheNearest) {
 TEST(Verify, AcceptsAWholeGraph) {
   Graph graph("net", {3, 8, 8});
   const Scope s(graph);
-  graph.set_output("p2", s.relu(s.conv2d("conv", graph.input(), {.out_channels = 4, .kernel_size = 3})));
+  graph.set_output("p2",
+                   s.relu(s.conv2d("conv", graph.input(), {.out_channels = 4, .kernel_size = 3})));
   EXPECT_NO_THROW(verify(graph));
 }
 
@@ -98,6 +99,12 @@ TEST(ToDot, DrawsEveryNodeAndEdge) {
   EXPECT_NE(dot.find("n1 [label=\"relu\\nReLU\\n(3, 8, 8)\"]"), std::string::npos);
   EXPECT_NE(dot.find("n0 -> n1;"), std::string::npos);
   EXPECT_NE(dot.find("n1 -> \"y\";"), std::string::npos);
+}
+
+TEST(ReadableBytes, ChoosesItsUnit) {
+  EXPECT_EQ(readable_bytes(999), "999 B");
+  EXPECT_EQ(readable_bytes(3136), "3.1 kB");
+  EXPECT_EQ(readable_bytes(61050784), "61.1 MB");
 }
 
 TEST(WithThousands, GroupsDigits) {

@@ -27,7 +27,8 @@ constexpr double kDoubleTolerance = 2e-7;
 constexpr int64_t kClass = 7;
 
 const Weights& project_reference() {
-  static const Weights file = read_weights(STRIATE_SOURCE_DIR "/tests/reference/models.safetensors");
+  static const Weights file =
+      read_weights(STRIATE_SOURCE_DIR "/tests/reference/models.safetensors");
   return file;
 }
 

@@ -17,8 +17,8 @@ struct Published {
   double last_digit;
 };
 
-// torchvision's weight metadata ("_ops" in 10^9 with three digits); the CIFAR networks' are computed
-// from the paper's table.
+// torchvision's weight metadata ("_ops" in 10^9 with three digits); the CIFAR networks' are
+// computed from the paper's table.
 const std::map<std::string, Published> kPublished = {
     {"lenet5", {61706, NAN, 0}},
     {"lenet5@paper", {60000, NAN, 0}},
@@ -112,8 +112,8 @@ TEST(Keys, AreThePublishedOnes) {
   EXPECT_EQ(resnet.size(), 320U);  // the entries of torchvision's state_dict
   std::set<std::string> vgg;
   for (const TensorSpec& spec : tensors(build_model("vgg16_bn"))) vgg.insert(spec.key);
-  for (const char* key : {"features.0.weight", "features.1.running_var", "features.41.bias",
-                          "classifier.6.weight"}) {
+  for (const char* key :
+       {"features.0.weight", "features.1.running_var", "features.41.bias", "classifier.6.weight"}) {
     EXPECT_TRUE(vgg.contains(key)) << key;
   }
 }

@@ -12,12 +12,14 @@ namespace {
 Graph small_residual_network() {
   Graph graph("small", {3, 8, 8});
   const Scope s(graph);
-  const Value x = s.relu(s.batch_norm2d(
-      "bn1", s.conv2d("conv1", graph.input(), {.out_channels = 4, .kernel_size = 3, .padding = 1})));
+  const Value x =
+      s.relu(s.batch_norm2d("bn1", s.conv2d("conv1", graph.input(),
+                                            {.out_channels = 4, .kernel_size = 3, .padding = 1})));
   const Scope b = s / "block" / 0;
   Value y = b.relu(b.batch_norm2d(
       "bn1", b.conv2d("conv1", x, {.out_channels = 4, .kernel_size = 3, .padding = 1})));
-  y = b.batch_norm2d("bn2", b.conv2d("conv2", y, {.out_channels = 4, .kernel_size = 3, .padding = 1}));
+  y = b.batch_norm2d("bn2",
+                     b.conv2d("conv2", y, {.out_channels = 4, .kernel_size = 3, .padding = 1}));
   y = b.relu(b.add(y, x));
   y = s.flatten(s.adaptive_avg_pool2d(y, {.output_size = 1}));
   graph.set_output("logits", s.linear("fc", y, {.out_features = 5}));
@@ -37,8 +39,8 @@ TEST(Network, GivesTheValueOfAnyNode) {
   Network network(small_residual_network(), 1);
   network.eval();
   const at::Tensor x = at::randn({2, 3, 8, 8});
-  const NamedValues values =
-      network.forward(x, {.taps = {"block.0.bn2", "block.0.add", "block.0.relu_1", "relu", "input"}});
+  const NamedValues values = network.forward(
+      x, {.taps = {"block.0.bn2", "block.0.add", "block.0.relu_1", "relu", "input"}});
   EXPECT_EQ(values.size(), 6U);
   // A tapped value is not overwritten by the steps that follow it.
   const at::Tensor sum = values.at("block.0.bn2") + values.at("relu");
@@ -109,8 +111,8 @@ TEST(Network, ABlockWhoseLastScaleIsZeroIsTheIdentity) {
   EXPECT_EQ(network.tensor("block.0.bn2.weight").abs().sum().item<double>(), 0);
   for (const bool training : {false, true}) {
     network.train(training);
-    const NamedValues values = network.forward(at::randn({2, 3, 8, 8}),
-                                               {.taps = {"relu", "block.0.relu_1"}});
+    const NamedValues values =
+        network.forward(at::randn({2, 3, 8, 8}), {.taps = {"relu", "block.0.relu_1"}});
     EXPECT_TRUE(values.at("block.0.relu_1").equal(values.at("relu")));
   }
 }

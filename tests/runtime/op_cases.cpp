@@ -46,8 +46,9 @@ at::Tensor naive_conv(const at::Tensor& x, const Conv2d& c, const Tensors& t) {
 }
 
 OpCase conv(std::string name, const Conv2d& c, Shape input, int64_t batch = 2) {
-  return {std::move(name), c, {std::move(input)}, batch,
-          [c](const Inputs& x, const Tensors& t) { return naive_conv(x[0], c, t); }};
+  return {std::move(name), c, {std::move(input)}, batch, [c](const Inputs& x, const Tensors& t) {
+            return naive_conv(x[0], c, t);
+          }};
 }
 
 // Windows as a stack over their positions, then `reduce` over it.
@@ -71,15 +72,17 @@ std::vector<OpCase> convolutions() {
       conv("conv 3x3", {.out_channels = 4, .kernel_size = 3, .padding = 1}, {3, 7, 5}),
       conv("conv 3x3 batch 1", {.out_channels = 2, .kernel_size = 3, .padding = 1}, {1, 6, 6}, 1),
       conv("conv 1x1 no bias", {.out_channels = 5, .kernel_size = 1, .bias = false}, {3, 4, 4}),
-      conv("conv 5x3 stride 2x1", {.out_channels = 2, .kernel_size = {5, 3}, .stride = {2, 1},
-                                   .padding = {2, 0}}, {2, 9, 6}),
+      conv("conv 5x3 stride 2x1",
+           {.out_channels = 2, .kernel_size = {5, 3}, .stride = {2, 1}, .padding = {2, 0}},
+           {2, 9, 6}),
       conv("conv dilated", {.out_channels = 2, .kernel_size = 3, .padding = 2, .dilation = 2},
            {2, 7, 7}),
       conv("conv groups", {.out_channels = 6, .kernel_size = 3, .padding = 1, .groups = 2},
            {4, 5, 5}),
       conv("conv depthwise", {.out_channels = 4, .kernel_size = 3, .stride = 2, .groups = 4},
            {4, 7, 7}),
-      conv("conv table", {.out_channels = 3, .kernel_size = 3, .connections = {{0}, {1, 3}, {0, 1, 2, 3}}},
+      conv("conv table",
+           {.out_channels = 3, .kernel_size = 3, .connections = {{0}, {1, 3}, {0, 1, 2, 3}}},
            {4, 5, 5}),
   };
 }
@@ -87,28 +90,49 @@ std::vector<OpCase> convolutions() {
 std::vector<OpCase> pools() {
   const auto max = [](int64_t k, int64_t s, int64_t p) {
     return [=](const Inputs& x, const Tensors&) {
-      const Shape shape = infer_shape(MaxPool2d{.kernel_size = k, .stride = s, .padding = p, .ceil_mode = true},
-                                      {x[0].sizes().slice(1).vec()}, "pool");
+      const Shape shape =
+          infer_shape(MaxPool2d{.kernel_size = k, .stride = s, .padding = p, .ceil_mode = true},
+                      {x[0].sizes().slice(1).vec()}, "pool");
       return std::get<0>(windows(x[0], k, s, p, -1e30, shape[1], shape[2]).max(0));
     };
   };
   return {
       {"max pool 2", MaxPool2d{.kernel_size = 2}, {{3, 6, 8}}, 2, max(2, 2, 0)},
-      {"max pool 3 stride 2 padding 1", MaxPool2d{.kernel_size = 3, .stride = 2, .padding = 1},
-       {{2, 7, 9}}, 2, max(3, 2, 1)},
-      {"max pool ceil", MaxPool2d{.kernel_size = 3, .stride = 2, .ceil_mode = true}, {{2, 8, 6}}, 1,
+      {"max pool 3 stride 2 padding 1",
+       MaxPool2d{.kernel_size = 3, .stride = 2, .padding = 1},
+       {{2, 7, 9}},
+       2,
+       max(3, 2, 1)},
+      {"max pool ceil",
+       MaxPool2d{.kernel_size = 3, .stride = 2, .ceil_mode = true},
+       {{2, 8, 6}},
+       1,
        max(3, 2, 0)},
-      {"avg pool 2 sum", AvgPool2d{.kernel_size = 2, .divisor_override = 1}, {{2, 6, 4}}, 2,
+      {"avg pool 2 sum",
+       AvgPool2d{.kernel_size = 2, .divisor_override = 1},
+       {{2, 6, 4}},
+       2,
        [](const Inputs& x, const Tensors&) {
          return windows(x[0], 2, 2, 0, 0, x[0].size(2) / 2, x[0].size(3) / 2).sum(0);
        }},
-      {"avg pool 3 padding 1", AvgPool2d{.kernel_size = 3, .stride = 1, .padding = 1}, {{2, 5, 6}}, 2,
+      {"avg pool 3 padding 1",
+       AvgPool2d{.kernel_size = 3, .stride = 1, .padding = 1},
+       {{2, 5, 6}},
+       2,
        [](const Inputs& x, const Tensors&) {
          return windows(x[0], 3, 1, 1, 0, x[0].size(2), x[0].size(3)).mean(0);
        }},
-      {"global average", AdaptiveAvgPool2d{.output_size = 1}, {{3, 5, 7}}, 2,
-       [](const Inputs& x, const Tensors&) { return x[0].mean({2, 3}, true); }},
-      {"adaptive average", AdaptiveAvgPool2d{.output_size = 2}, {{3, 6, 8}}, 2,
+      {"global average",
+       AdaptiveAvgPool2d{.output_size = 1},
+       {{3, 5, 7}},
+       2,
+       [](const Inputs& x, const Tensors&) {
+         return x[0].mean({2, 3}, true);
+       }},
+      {"adaptive average",
+       AdaptiveAvgPool2d{.output_size = 2},
+       {{3, 6, 8}},
+       2,
        [](const Inputs& x, const Tensors&) {
          return x[0].view({x[0].size(0), 3, 2, 3, 2, 4}).mean({3, 5});
        }},
@@ -118,48 +142,88 @@ std::vector<OpCase> pools() {
 std::vector<OpCase> others() {
   const auto per_channel = [](const at::Tensor& t) { return t.view({1, -1, 1, 1}); };
   return {
-      {"linear", Linear{.out_features = 4}, {{6}}, 3,
+      {"linear",
+       Linear{.out_features = 4},
+       {{6}},
+       3,
        [](const Inputs& x, const Tensors& t) {
          return (x[0].unsqueeze(1) * t.at("weight").unsqueeze(0)).sum(2) + t.at("bias");
        }},
-      {"linear no bias", Linear{.out_features = 2, .bias = false}, {{5}}, 1,
+      {"linear no bias",
+       Linear{.out_features = 2, .bias = false},
+       {{5}},
+       1,
        [](const Inputs& x, const Tensors& t) { return x[0].mm(t.at("weight").t()); }},
-      {"batch norm", BatchNorm2d{}, {{3, 4, 5}}, 3,
+      {"batch norm",
+       BatchNorm2d{},
+       {{3, 4, 5}},
+       3,
        [=](const Inputs& x, const Tensors& t) {
          const at::Tensor mean = x[0].mean({0, 2, 3}, true);
          const at::Tensor var = (x[0] - mean).square().mean({0, 2, 3}, true);
          return (x[0] - mean) / (var + 1e-5).sqrt() * per_channel(t.at("weight")) +
                 per_channel(t.at("bias"));
        }},
-      {"relu", ReLU{}, {{3, 4, 5}}, 2,
+      {"relu",
+       ReLU{},
+       {{3, 4, 5}},
+       2,
        [](const Inputs& x, const Tensors&) { return x[0].clamp_min(0); }},
-      {"scaled tanh", ScaledTanh{}, {{3, 4, 5}}, 2,
+      {"scaled tanh",
+       ScaledTanh{},
+       {{3, 4, 5}},
+       2,
        [](const Inputs& x, const Tensors&) {
          const at::Tensor e = (x[0] * (4.0 / 3.0)).exp();
          return 1.7159 * (e - 1) / (e + 1);
        }},
-      {"channel affine", ChannelAffine{}, {{3, 4, 5}}, 2,
+      {"channel affine",
+       ChannelAffine{},
+       {{3, 4, 5}},
+       2,
        [=](const Inputs& x, const Tensors& t) {
          return x[0] * per_channel(t.at("weight")) + per_channel(t.at("bias"));
        }},
-      {"flatten", Flatten{}, {{3, 4, 5}}, 2,
-       [](const Inputs& x, const Tensors&) { return x[0].reshape({x[0].size(0), 60}); }},
-      {"add", Add{}, {{3, 4, 5}, {3, 4, 5}}, 2,
+      {"flatten",
+       Flatten{},
+       {{3, 4, 5}},
+       2,
+       [](const Inputs& x, const Tensors&) {
+         return x[0].reshape({x[0].size(0), 60});
+       }},
+      {"add",
+       Add{},
+       {{3, 4, 5}, {3, 4, 5}},
+       2,
        [](const Inputs& x, const Tensors&) { return x[0] + x[1]; }},
-      {"concat", Concat{}, {{3, 4, 5}, {2, 4, 5}, {1, 4, 5}}, 2,
-       [](const Inputs& x, const Tensors&) { return at::cat({x[0], x[1], x[2]}, 1); }},
-      {"subsample", Subsample{.stride = 2}, {{3, 5, 6}}, 2,
+      {"concat",
+       Concat{},
+       {{3, 4, 5}, {2, 4, 5}, {1, 4, 5}},
+       2,
+       [](const Inputs& x, const Tensors&) {
+         return at::cat({x[0], x[1], x[2]}, 1);
+       }},
+      {"subsample",
+       Subsample{.stride = 2},
+       {{3, 5, 6}},
+       2,
        [](const Inputs& x, const Tensors&) {
          return x[0].index_select(2, at::tensor({0, 2, 4})).index_select(3, at::tensor({0, 2, 4}));
        }},
-      {"pad channels", PadChannels{.before = 1, .after = 2}, {{3, 4, 5}}, 2,
+      {"pad channels",
+       PadChannels{.before = 1, .after = 2},
+       {{3, 4, 5}},
+       2,
        [](const Inputs& x, const Tensors&) {
          const auto zeros = [&](int64_t n) {
            return at::zeros({x[0].size(0), n, 4, 5}, x[0].options());
          };
          return at::cat({zeros(1), x[0], zeros(2)}, 1);
        }},
-      {"negative squared distance", NegativeSquaredDistance{.out_features = 4}, {{6}}, 3,
+      {"negative squared distance",
+       NegativeSquaredDistance{.out_features = 4},
+       {{6}},
+       3,
        [](const Inputs& x, const Tensors& t) {
          return -(x[0].unsqueeze(1) - t.at("weight")).pow(2).sum(2);
        }},

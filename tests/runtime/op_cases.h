@@ -18,7 +18,8 @@ struct OpCase {
   std::vector<Shape> inputs;
   int64_t batch = 2;
   /// The operator by other means: inputs (N, …) and the node's weights by suffix.
-  std::function<at::Tensor(const std::vector<at::Tensor>&, const std::map<std::string, at::Tensor>&)>
+  std::function<at::Tensor(const std::vector<at::Tensor>&,
+                           const std::map<std::string, at::Tensor>&)>
       reference;
 };
 

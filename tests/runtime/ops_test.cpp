@@ -38,11 +38,9 @@ struct CaseNetwork {
         // A 1x1 convolution with a table that picks this input's channels.
         std::vector<std::vector<int64_t>> rows;
         for (int64_t c = 0; c < shape[0]; ++c) rows.push_back({before + c});
-        values.push_back(Scope(graph).conv2d("pick" + std::to_string(values.size()), graph.input(),
-                                             {.out_channels = shape[0],
-                                              .kernel_size = 1,
-                                              .bias = false,
-                                              .connections = rows}));
+        values.push_back(Scope(graph).conv2d(
+            "pick" + std::to_string(values.size()), graph.input(),
+            {.out_channels = shape[0], .kernel_size = 1, .bias = false, .connections = rows}));
         before += shape[0];
       }
     }
@@ -132,7 +130,8 @@ TEST_P(Operators, HaveTheGradientOfFiniteDifferences) {
     const double numeric = (loss_at(kStep) - loss_at(-kStep)) / (2 * kStep);
     variables[v].copy_(before);
     const double analytic = (gradients[v] * direction).sum().item<double>();
-    EXPECT_NEAR(analytic, numeric, kGradientTolerance * (1 + std::abs(numeric))) << "variable " << v;
+    EXPECT_NEAR(analytic, numeric, kGradientTolerance * (1 + std::abs(numeric)))
+        << "variable " << v;
   }
 }
 

@@ -9,7 +9,8 @@ namespace striate {
 namespace {
 
 Predictions three_images() {
-  return {.probabilities = at::tensor({0.7F, 0.2F, 0.1F, 0.3F, 0.6F, 0.1F, 0.05F, 0.9F, 0.05F}).view({3, 3}),
+  return {.probabilities =
+              at::tensor({0.7F, 0.2F, 0.1F, 0.3F, 0.6F, 0.1F, 0.05F, 0.9F, 0.05F}).view({3, 3}),
           .labels = at::tensor({0, 0, 2}, at::kLong)};
 }
 
@@ -22,8 +23,10 @@ TEST(Accuracy, CountsTheLargestProbabilities) {
 }
 
 TEST(Accuracy, TopFiveIsNotTopOne) {
-  Predictions p{.probabilities = at::tensor({0.3F, 0.2F, 0.15F, 0.14F, 0.12F, 0.09F}).view({1, 6}).repeat({2, 1}),
-                .labels = at::tensor({4, 5}, at::kLong)};
+  Predictions p{
+      .probabilities =
+          at::tensor({0.3F, 0.2F, 0.15F, 0.14F, 0.12F, 0.09F}).view({1, 6}).repeat({2, 1}),
+      .labels = at::tensor({4, 5}, at::kLong)};
   EXPECT_DOUBLE_EQ(accuracy(p).top1, 0);
   EXPECT_DOUBLE_EQ(accuracy(p).top5, 0.5);
 }

@@ -45,10 +45,20 @@ TEST(Kill, TenTimesAtRandomMomentsChangesNoBitOfTheFinalWeights) {
   const fs::path folder = fs::path(testing::TempDir()) / "striate_kill";
   fs::remove_all(folder);
   write_tiny_data(folder / "data", 700, 50, 4);
-  const std::vector<std::string> train = {
-      "train", "resnet20", "--data", "idx:" + (folder / "data").string(),
-      "--recipe", "resnet-fashion", "--set", "validation_size=100", "--batch-size", "32",
-      "--epochs", "6", "--checkpoint-steps", "3"};
+  const std::vector<std::string> train = {"train",
+                                          "resnet20",
+                                          "--data",
+                                          "idx:" + (folder / "data").string(),
+                                          "--recipe",
+                                          "resnet-fashion",
+                                          "--set",
+                                          "validation_size=100",
+                                          "--batch-size",
+                                          "32",
+                                          "--epochs",
+                                          "6",
+                                          "--checkpoint-steps",
+                                          "3"};
 
   std::vector<std::string> undisturbed = train;
   undisturbed.insert(undisturbed.end(), {"--out", (folder / "undisturbed").string()});
@@ -64,8 +74,8 @@ TEST(Kill, TenTimesAtRandomMomentsChangesNoBitOfTheFinalWeights) {
   int killed = 0;
   for (int i = 0; i < kKills; ++i) {
     const std::string threads = std::to_string(1 + random.below(4));
-    std::vector<std::string> arguments = {"train", "--resume", run.string(), "--checkpoint-steps",
-                                          "3", "--loader-threads", threads};
+    std::vector<std::string> arguments = {
+        "train", "--resume", run.string(), "--checkpoint-steps", "3", "--loader-threads", threads};
     if (!fs::exists(run / "state" / "checkpoint.safetensors")) {
       fs::remove_all(run);
       arguments = train;

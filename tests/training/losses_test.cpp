@@ -29,13 +29,15 @@ TEST(CrossEntropy, SmoothingSpreadsTheLabelOverAllClasses) {
 // Eq. 9 by hand, where every term counts.
 TEST(LeNet5Loss, IsThePapersEquation) {
   const at::Tensor logits = at::tensor({-1.0, -0.5, -2.0}, at::kDouble).view({1, 3});
-  const double expected = 0.5 + std::log(std::exp(-0.1) + std::exp(-1) + std::exp(-0.5) + std::exp(-2));
+  const double expected =
+      0.5 + std::log(std::exp(-0.1) + std::exp(-1) + std::exp(-0.5) + std::exp(-2));
   EXPECT_NEAR(losses::lenet5(logits, at::tensor({1}, at::kLong)).item<double>(), expected, 1e-12);
 }
 
 TEST(LeNet5Loss, PushesAWrongClassNoFurtherThanJ) {
   const auto gradient_of_wrong = [](double distance) {
-    const at::Tensor logits = at::tensor({-1.0, -distance}, at::kDouble).view({1, 2}).requires_grad_();
+    const at::Tensor logits =
+        at::tensor({-1.0, -distance}, at::kDouble).view({1, 2}).requires_grad_();
     losses::lenet5(logits, at::tensor({0}, at::kLong), 1.0).backward();
     return logits.grad()[0][1].item<double>();
   };

@@ -60,7 +60,8 @@ class TenSteps : public testing::TestWithParam<std::string> {};
 TEST_P(TenSteps, AgreeWithTorchOptim) {
   const Json& run = reference()["runs"][GetParam()];
   const auto image = run["image"].get<Shape>();
-  Network network(build_model(run["network"].get<std::string>(), {.input = image, .classes = 10}), 0);
+  Network network(build_model(run["network"].get<std::string>(), {.input = image, .classes = 10}),
+                  0);
   fill_generated(network);
   network.to(at::kDouble);
   network.train();

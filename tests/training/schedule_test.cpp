@@ -23,7 +23,8 @@ TEST(Schedule, CosineFallsFromOneToZero) {
 }
 
 TEST(Schedule, WarmUpRisesLinearlyToTheBaseRate) {
-  const Schedule schedule({.kind = Kind::kConstant, .warmup_epochs = 0.5, .milestones = {}}, 10, 10);
+  const Schedule schedule({.kind = Kind::kConstant, .warmup_epochs = 0.5, .milestones = {}}, 10,
+                          10);
   EXPECT_DOUBLE_EQ(schedule.factor(0), 0.2);
   EXPECT_DOUBLE_EQ(schedule.factor(3), 0.8);
   EXPECT_DOUBLE_EQ(schedule.factor(4), 1);
@@ -31,7 +32,8 @@ TEST(Schedule, WarmUpRisesLinearlyToTheBaseRate) {
 }
 
 TEST(Schedule, PlateauDividesWhenTheAccuracyStopsRising) {
-  Schedule schedule({.kind = Kind::kPlateau, .milestones = {}, .factor = 0.1, .patience = 2}, 10, 10);
+  Schedule schedule({.kind = Kind::kPlateau, .milestones = {}, .factor = 0.1, .patience = 2}, 10,
+                    10);
   schedule.epoch_ended(0.5);
   schedule.epoch_ended(0.5);  // not better: 1
   EXPECT_DOUBLE_EQ(schedule.factor(20), 1);
@@ -40,7 +42,8 @@ TEST(Schedule, PlateauDividesWhenTheAccuracyStopsRising) {
   schedule.epoch_ended(0.6);
   schedule.epoch_ended(0.55);
 
-  Schedule resumed({.kind = Kind::kPlateau, .milestones = {}, .factor = 0.1, .patience = 2}, 10, 10);
+  Schedule resumed({.kind = Kind::kPlateau, .milestones = {}, .factor = 0.1, .patience = 2}, 10,
+                   10);
   resumed.load_state(schedule.state());
   for (Schedule* s : {&schedule, &resumed}) {
     s->epoch_ended(0.55);

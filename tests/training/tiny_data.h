@@ -9,8 +9,8 @@
 
 namespace striate {
 
-/// Writes an IDX data set of 28x28 images that can be learnt: a bright bar whose place is the class,
-/// on noise. The same images every time.
+/// Writes an IDX data set of 28x28 images that can be learnt: a bright bar whose place is the
+/// class, on noise. The same images every time.
 inline void write_tiny_data(const std::filesystem::path& folder, int64_t train, int64_t test,
                             int64_t classes) {
   const auto write = [&](const std::string& prefix, int64_t count, uint64_t seed) {

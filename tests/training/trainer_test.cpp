@@ -52,13 +52,12 @@ class TrainerTest : public testing::Test {
     config.recipe.epochs = 3;
     config.recipe.batch_size = 20;
     config.recipe.validation_size = 40;
-    const Preprocessing plain({transforms::CenterCrop{.size = 32},
-                               transforms::Normalize{.mean = {0.3}, .std = {0.3}}});
+    const Preprocessing plain(
+        {transforms::CenterCrop{.size = 32}, transforms::Normalize{.mean = {0.3}, .std = {0.3}}});
     config.recipe.eval_transforms = plain;
-    config.recipe.train_transforms =
-        Preprocessing({transforms::CenterCrop{.size = 32},
-                       transforms::RandomCrop{.size = 32, .padding = 2},
-                       transforms::Normalize{.mean = {0.3}, .std = {0.3}}});
+    config.recipe.train_transforms = Preprocessing(
+        {transforms::CenterCrop{.size = 32}, transforms::RandomCrop{.size = 32, .padding = 2},
+         transforms::Normalize{.mean = {0.3}, .std = {0.3}}});
     return config;
   }
 
@@ -78,7 +77,8 @@ TEST_F(TrainerTest, LearnsWhatCanBeLearnt) {
   EXPECT_GT(metrics.back().validation_accuracy, 0.95);
 }
 
-// Whole images of the training set again and again: any network that trains can learn them by heart.
+// Whole images of the training set again and again: any network that trains can learn them by
+// heart.
 TEST_F(TrainerTest, EveryFamilyOverfitsABatch) {
   for (const char* model : {"lenet5", "lenet5@paper", "resnet20", "plain20"}) {
     RunConfig c = config();
@@ -177,7 +177,8 @@ TEST_F(TrainerTest, TheBestEpochIsKept) {
   trainer.train();
   size_t best = 0;
   for (size_t i = 1; i < observer.epochs.size(); ++i) {
-    if (observer.epochs[i].validation_accuracy > observer.epochs[best].validation_accuracy) best = i;
+    if (observer.epochs[i].validation_accuracy > observer.epochs[best].validation_accuracy)
+      best = i;
   }
   const Weights weights = read_weights(folder_ / "run" / "best.safetensors");
   EXPECT_EQ(weights.metadata.at("striate.epoch"), std::to_string(observer.epochs[best].epoch));

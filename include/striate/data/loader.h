@@ -13,8 +13,8 @@
 namespace striate {
 
 struct Batch {
-  at::Tensor images;  // (N * views, C, H, W) float32, channels last in memory
-  at::Tensor labels;  // (N) int64
+  at::Tensor images;             // (N * views, C, H, W) float32, channels last in memory
+  at::Tensor labels;             // (N) int64
   std::vector<int64_t> indices;  // which samples of the data set
 };
 

@@ -124,8 +124,8 @@ class Preprocessing {
 
 /// Whether a `normalize` has no numbers yet.
 bool needs_measuring(const Preprocessing& preprocessing);
-/// Gives it the mean and standard deviation of the data set's pixels as they reach it. Measures about
-/// 10,000 samples, evenly spread.
+/// Gives it the mean and standard deviation of the data set's pixels as they reach it. Measures
+/// about 10,000 samples, evenly spread.
 Preprocessing measure_normalization(const Preprocessing& preprocessing, const Dataset& dataset);
 
 /// How the images of well-known weights are prepared: "imagenet" (resize 256, crop 224),

@@ -16,8 +16,8 @@ struct ModelOptions {
 
 /// One network of the registry.
 struct ModelEntry {
-  std::string name;  ///< "resnet50", "resnet50@paper"
-  std::string form;  ///< one line: what it is, and which form of the paper's network
+  std::string name;   ///< "resnet50", "resnet50@paper"
+  std::string form;   ///< one line: what it is, and which form of the paper's network
   std::string paper;  ///< key of docs/papers.bib
   ModelOptions defaults;
   std::string recipe;      ///< the recipe that trains it when none is named

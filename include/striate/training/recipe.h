@@ -70,7 +70,8 @@ Recipe named_recipe(const std::string& name);
 /// A recipe by name, or of a file when `name_or_path` ends in ".json".
 Recipe find_recipe(const std::string& name_or_path);
 
-/// Sets one value by its path, as "optimizer.learning_rate=0.05"; the right side is JSON, or a word.
+/// Sets one value by its path, as "optimizer.learning_rate=0.05"; the right side is JSON, or a
+/// word.
 /// @throws FormatError  no "=", no such value, or a wrong one.
 Recipe with_setting(const Recipe& recipe, const std::string& setting);
 
