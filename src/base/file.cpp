@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -118,6 +119,25 @@ void write_file_atomically(const fs::path& path, std::span<const uint8_t> bytes)
 void write_file_atomically(const fs::path& path, const std::string& text) {
   const auto* first = reinterpret_cast<const uint8_t*>(text.data());
   write_file_atomically(path, std::span<const uint8_t>(first, text.size()));
+}
+
+FolderLock::FolderLock(const fs::path& folder) {
+  std::error_code code;
+  fs::create_directories(folder, code);
+  if (code) throw IoError(fmt::format("can't make folder {}: {}", folder.string(), code.message()));
+  descriptor_ = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (descriptor_ < 0) throw io_error("open", folder);
+  if (::flock(descriptor_, LOCK_EX | LOCK_NB) == 0) return;
+  const int reason = errno;
+  ::close(descriptor_);
+  errno = reason;
+  if (reason != EWOULDBLOCK) throw io_error("lock", folder);
+  throw IoError(fmt::format("another process is writing to {}", folder.string()),
+                "wait until it ends, or choose another folder");
+}
+
+FolderLock::~FolderLock() {
+  ::close(descriptor_);
 }
 
 void remove_partial_files(const fs::path& folder) {

@@ -30,7 +30,4 @@ void print(const std::string& text);
 void print(const Json& json);
 void note(const std::string& text);
 
-/// Rows with columns as wide as their widest cell; the first column is aligned to the left.
-std::string table(const std::vector<std::vector<std::string>>& rows);
-
 }  // namespace striate::cli

@@ -8,6 +8,8 @@
 #include "cli/training_options.h"
 #include "striate/base/error.h"
 #include "striate/base/file.h"
+#include "striate/base/text.h"
+#include "striate/models/models.h"
 #include "striate/report/plot.h"
 
 namespace striate::cli {
@@ -75,6 +77,8 @@ std::vector<std::string> row(const Options& options, const Json& result) {
 }
 
 void compare(const Options& options) {
+  // A misspelt name must not show after hours of training the others.
+  for (const std::string& model : options.models) find_model(model);
   Json results = Json::array();
   for (const std::string& model : options.models) results.push_back(train_one(model, options));
   Plot plot = error_plot(options);
@@ -85,7 +89,7 @@ void compare(const Options& options) {
   std::vector<std::vector<std::string>> rows = {
       {"model", "training error", "validation error", "test error", "time"}};
   for (const Json& result : results) rows.push_back(row(options, result));
-  print(table(rows) + fmt::format("plot: {}\n", plot_path.string()));
+  print(aligned_table(rows, "lr") + fmt::format("plot: {}\n", plot_path.string()));
 }
 
 }  // namespace

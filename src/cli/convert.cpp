@@ -4,7 +4,7 @@
 
 #include "cli/command.h"
 #include "cli/model_file.h"
-#include "striate/graph/summary.h"
+#include "striate/base/text.h"
 #include "striate/models/models.h"
 
 namespace striate::cli {
@@ -23,7 +23,9 @@ void convert(const Options& options) {
   if (!options.model.model.empty()) {
     // Checks that the weights fit, and lets the new file say what it is.
     const LoadedModel model = load_model(options.in, options.model);
-    weights.metadata.merge(to_metadata(model.card));
+    std::map<std::string, std::string> metadata = to_metadata(model.card);
+    metadata.merge(weights.metadata);
+    weights.metadata = std::move(metadata);
   }
   write_safetensors(weights, options.out);
   int64_t values = 0;

@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "cli/command.h"
+#include "striate/base/text.h"
 #include "striate/data/dataset.h"
 
 namespace striate::cli {
@@ -61,7 +62,7 @@ std::string describe(const Json& report) {
     const Json& test = report["test"]["classes"];
     rows.push_back({name, count.dump(), test.contains(name) ? test[name].dump() : "-"});
   }
-  return text + table(rows);
+  return text + aligned_table(rows, "lr");
 }
 
 }  // namespace

@@ -10,7 +10,7 @@
 #include <memory>
 
 #include "cli/command.h"
-#include "striate/graph/summary.h"
+#include "striate/base/text.h"
 
 namespace striate::cli {
 
@@ -55,20 +55,22 @@ std::string describe(const Json& d) {
   const auto bytes = [&](const char* key) {
     return fmt::format("{:.1f} GB", static_cast<double>(d[key].get<int64_t>()) / 1e9);
   };
-  std::string text = table({
-      {"striate", d["striate"].get<std::string>()},
-      {"LibTorch", d["libtorch"].get<std::string>()},
-      {"compiler", "GCC " + d["compiler"].get<std::string>()},
-      {"processor", d["processor"].get<std::string>()},
-      {"vectors", d["vector_instructions"].get<std::string>()},
-      {"cores", d["cores"].dump()},
-      {"compute threads", d["compute_threads"].dump()},
-      {"memory", bytes("memory_bytes")},
-      {"  available", d["memory_available"].get<std::string>()},
-      {"free disk here", bytes("disk_free_bytes")},
-      {"oneDNN", d["onednn"].get<bool>() ? "yes" : "no"},
-      {"CUDA", d["cuda"].get<bool>() ? "yes" : "no"},
-  });
+  std::string text = aligned_table(
+      {
+          {"striate", d["striate"].get<std::string>()},
+          {"LibTorch", d["libtorch"].get<std::string>()},
+          {"compiler", "GCC " + d["compiler"].get<std::string>()},
+          {"processor", d["processor"].get<std::string>()},
+          {"vectors", d["vector_instructions"].get<std::string>()},
+          {"cores", d["cores"].dump()},
+          {"compute threads", d["compute_threads"].dump()},
+          {"memory", bytes("memory_bytes")},
+          {"  available", d["memory_available"].get<std::string>()},
+          {"free disk here", bytes("disk_free_bytes")},
+          {"oneDNN", d["onednn"].get<bool>() ? "yes" : "no"},
+          {"CUDA", d["cuda"].get<bool>() ? "yes" : "no"},
+      },
+      "l");
   for (const Json& missing : d["missing"]) text += "missing: " + missing.get<std::string>() + "\n";
   return text;
 }

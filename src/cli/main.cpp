@@ -1,7 +1,6 @@
 // The program `striate`: one verb a file. See README.md.
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <csignal>
 #include <iostream>
 #include <stdexcept>
@@ -25,10 +24,25 @@ void on_interrupt(int signal) {
 
 enum ExitCode { kDone = 0, kFailed = 1, kWrongUsage = 2, kInterrupted = 130 };
 
+constexpr const char* kHelpHint = "striate --help, or striate VERB --help";
+
 int report(const std::string& message, const std::string& hint, ExitCode code) {
-  std::cerr << "striate: error: " << message << '\n';
-  if (!hint.empty()) std::cerr << "hint: " << hint << '\n';
+  std::cerr << "striate: error: " << message << '\n' << "hint: " << hint << '\n';
   return code;
+}
+
+// What to do next when the library does not know better.
+std::string hint_of(const Error& error) {
+  if (!error.hint().empty()) return error.hint();
+  if (dynamic_cast<const IoError*>(&error) != nullptr)
+    return "check the path, its rights, the disk";
+  if (dynamic_cast<const FormatError*>(&error) != nullptr) {
+    return "the file is damaged or of another kind: get or make it again";
+  }
+  if (dynamic_cast<const ShapeError*>(&error) != nullptr) {
+    return "striate summary MODEL shows what each layer takes";
+  }
+  return kHelpHint;
 }
 
 int run(int argc, char** argv) {
@@ -48,20 +62,20 @@ int run(int argc, char** argv) {
   } catch (const CLI::Success& done) {  // --help, --version
     return program.exit(done);
   } catch (const CLI::ParseError& error) {
-    return report(error.what(), "striate --help, or striate VERB --help", kWrongUsage);
+    return report(error.what(), kHelpHint, kWrongUsage);
   } catch (const Interrupted& error) {
     std::cerr << "striate: " << error.what() << '\n' << error.hint() << '\n';
     return kInterrupted;
   } catch (const LookupError& error) {
-    return report(error.what(), error.hint(), kWrongUsage);
+    return report(error.what(), hint_of(error), kWrongUsage);
   } catch (const Error& error) {
-    return report(error.what(), error.hint(), kFailed);
+    return report(error.what(), hint_of(error), kFailed);
   } catch (const std::invalid_argument& error) {
-    return report(error.what(), "", kWrongUsage);
+    return report(error.what(), kHelpHint, kWrongUsage);
   } catch (const std::bad_alloc&) {
     return report("out of memory", "try a smaller --batch-size", kFailed);
   } catch (const std::exception& error) {
-    return report(error.what(), "", kFailed);
+    return report(error.what(), "striate doctor shows what this machine has", kFailed);
   }
 }
 
@@ -79,24 +93,6 @@ void print(const Json& json) {
 }
 void note(const std::string& text) {
   std::cerr << text << '\n';
-}
-
-std::string table(const std::vector<std::vector<std::string>>& rows) {
-  std::vector<size_t> widths;
-  for (const auto& row : rows) {
-    widths.resize(std::max(widths.size(), row.size()));
-    for (size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
-  }
-  std::string text;
-  for (const auto& row : rows) {
-    std::string line;
-    for (size_t i = 0; i < row.size(); ++i) {
-      line += i == 0 ? fmt::format("{:<{}}", row[i], widths[i])
-                     : fmt::format("  {:>{}}", row[i], widths[i]);
-    }
-    text += line + "\n";
-  }
-  return text;
 }
 
 }  // namespace striate::cli

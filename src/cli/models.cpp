@@ -3,8 +3,8 @@
 #include <memory>
 
 #include "cli/command.h"
+#include "striate/base/text.h"
 #include "striate/graph/analysis.h"
-#include "striate/graph/summary.h"
 #include "striate/models/models.h"
 
 namespace striate::cli {
@@ -41,7 +41,7 @@ void list_models(bool as_json) {
                     fmt::format("{}x{}x{}", input[0], input[1], input[2]),
                     m["paper"].get<std::string>(), m["form"].get<std::string>()});
   }
-  print(table(rows));
+  print(aligned_table(rows, "lrrrlll"));
 }
 
 }  // namespace

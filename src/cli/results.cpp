@@ -7,7 +7,8 @@
 
 #include "cli/progress.h"
 #include "striate/base/file.h"
-#include "striate/graph/summary.h"
+#include "striate/base/text.h"
+#include "striate/graph/analysis.h"
 #include "striate/report/run_report.h"
 #include "striate/runtime/network.h"
 

@@ -24,6 +24,7 @@ struct Options {
   int64_t gradient = -1;
   std::string mode = "evaluate";
   std::vector<int64_t> labels;
+  bool json = false;
 };
 
 at::Tensor read_input(const std::string& path) {
@@ -74,6 +75,16 @@ void add_training_step(Network& network, const Options& options, const at::Tenso
   }
 }
 
+void print_written(const Weights& out, const Options& options) {
+  Json shapes = Json::object();
+  std::string text;
+  for (const auto& [name, tensor] : out.tensors) {
+    shapes[name] = tensor.sizes().vec();
+    text += fmt::format("{} {}\n", name, to_string(tensor.sizes().vec()));
+  }
+  options.json ? print(Json{{"output", options.output}, {"tensors", shapes}}) : print(text);
+}
+
 void run(const Options& options) {
   at::Tensor images = read_input(options.input);
   const Weights weights = read_weights(options.weights);
@@ -84,6 +95,9 @@ void run(const Options& options) {
   load_weights_or_explain(network, weights, options.weights);
   network.to(images.scalar_type());
   const bool training = options.mode == "train";
+  if (!training && !options.labels.empty()) {
+    throw std::invalid_argument("--labels needs --mode train");
+  }
   network.train(training);
 
   if (options.gradient >= 0) images = images.clone().requires_grad_();
@@ -101,7 +115,7 @@ void run(const Options& options) {
   }
   if (training) add_training_step(network, options, logits, out);
   write_safetensors(out, options.output);
-  note(fmt::format("wrote {} tensors to {}", out.tensors.size(), options.output));
+  print_written(out, options);
 }
 
 }  // namespace
@@ -124,6 +138,7 @@ void add_run(CLI::App& program) {
       ->capture_default_str();
   command->add_option("--labels", options->labels, "The images' classes, for --mode train: 1,22,…")
       ->delimiter(',');
+  command->add_flag("--json", options->json, "Print what was written as JSON");
   command->callback([options] { run(*options); });
 }
 

@@ -8,7 +8,6 @@
 #include "cli/progress.h"
 #include "cli/training_options.h"
 #include "striate/base/error.h"
-#include "striate/graph/summary.h"
 #include "striate/models/models.h"
 #include "striate/runtime/network.h"
 

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <iterator>
 
 #include "data/kinds.h"
 #include "striate/base/error.h"
@@ -86,9 +87,20 @@ std::unique_ptr<Dataset> open_folder(const fs::path& folder, Split split) {
   if (!fs::is_directory(folder)) throw IoError(fmt::format("{} is no folder", folder.string()));
   const bool has_splits = fs::is_directory(folder / "train");
   if (!has_splits) return std::make_unique<Folder>(folder);
-  if (split == Split::kTrain) return std::make_unique<Folder>(folder / "train");
+  auto training = std::make_unique<Folder>(folder / "train");
+  if (split == Split::kTrain) return training;
   for (const char* name : {"val", "test", "valid", "validation"}) {
-    if (fs::is_directory(folder / name)) return std::make_unique<Folder>(folder / name);
+    if (!fs::is_directory(folder / name)) continue;
+    auto test = std::make_unique<Folder>(folder / name);
+    // A class that only one of them has would shift the labels of those behind it.
+    std::vector<std::string> differing;
+    std::ranges::set_symmetric_difference(training->class_names(), test->class_names(),
+                                          std::back_inserter(differing));
+    if (differing.empty()) return test;
+    throw FormatError(
+        fmt::format("{} and {} hold different classes: \"{}\" is in one of them only",
+                    (folder / "train").string(), (folder / name).string(), differing.front()),
+        "give both the same class folders");
   }
   throw IoError(fmt::format("{} has train/ but no val/ or test/", folder.string()));
 }

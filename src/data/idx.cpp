@@ -44,9 +44,14 @@ class GzFile {
     return uint32_t{bytes[0]} << 24 | uint32_t{bytes[1]} << 16 | uint32_t{bytes[2]} << 8 | bytes[3];
   }
 
+  // Whether nothing follows; a gzipped file's checksum is compared here.
   bool at_end() {
     uint8_t byte = 0;
-    return gzread(file_, &byte, 1) == 0;
+    const int got = gzread(file_, &byte, 1);
+    int code = Z_OK;
+    gzerror(file_, &code);
+    if (got < 0 || code != Z_OK) cut_short();
+    return got == 0;
   }
 
   const fs::path& path() const { return path_; }
@@ -162,9 +167,9 @@ class IdxDataset final : public Dataset {
 std::unique_ptr<Dataset> open_idx(const fs::path& folder, Split split,
                                   std::vector<std::string> class_names) {
   const std::string prefix = split == Split::kTrain ? "train" : "t10k";
-  return std::make_unique<IdxDataset>(find_file(folder, prefix + "-images-idx3-ubyte"),
-                                      find_file(folder, prefix + "-labels-idx1-ubyte"),
-                                      std::move(class_names));
+  const fs::path images = find_file(folder, prefix + "-images-idx3-ubyte");
+  const fs::path labels = find_file(folder, prefix + "-labels-idx1-ubyte");
+  return std::make_unique<IdxDataset>(images, labels, std::move(class_names));
 }
 
 }  // namespace striate

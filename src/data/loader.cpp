@@ -43,11 +43,15 @@ class Loader::Workers {
 
   int64_t batch_count() const {
     const int64_t size = dataset_.size();
-    const bool keep = options_.last_batch == LastBatch::kKeep;
-    return (size + (keep ? options_.batch_size - 1 : 0)) / options_.batch_size;
+    const bool partial = options_.last_batch == LastBatch::kKeep && size % options_.batch_size != 0;
+    return size / options_.batch_size + (partial ? 1 : 0);
   }
 
   void start(int64_t epoch, int64_t first_batch) {
+    if (first_batch < 0 || first_batch > batch_count()) {
+      throw std::invalid_argument(fmt::format("an epoch of {} batches can't start at batch {}",
+                                              batch_count(), first_batch));
+    }
     stop();
     epoch_ = epoch;
     order_.resize(static_cast<size_t>(dataset_.size()));
@@ -65,6 +69,7 @@ class Loader::Workers {
   }
 
   std::optional<Batch> next() {
+    if (threads_.empty()) throw std::logic_error("a loader's next comes after its start");
     if (next_taken_ >= batch_count()) return std::nullopt;
     const Clock::time_point before = Clock::now();
     std::unique_lock lock(mutex_);
@@ -120,7 +125,7 @@ class Loader::Workers {
 
   Batch make_batch(int64_t number) const {
     const int64_t first = number * options_.batch_size;
-    const int64_t last = std::min(first + options_.batch_size, dataset_.size());
+    const int64_t last = first + std::min(options_.batch_size, dataset_.size() - first);
     Batch batch;
     batch.indices = {order_.begin() + first, order_.begin() + last};
     batch.labels = at::empty({last - first}, at::kLong);
@@ -130,9 +135,17 @@ class Loader::Workers {
                      static_cast<uint64_t>(index)});
       Sample sample = dataset_.sample(index);
       batch.labels.data_ptr<int64_t>()[i] = sample.label;
-      place(batch, preprocessing_.apply(std::move(sample.image), random), i, last - first);
+      place(batch, prepare(std::move(sample.image), random, index), i, last - first);
     }
     return batch;
+  }
+
+  std::vector<FloatImage> prepare(Image image, Random& random, int64_t index) const {
+    try {
+      return preprocessing_.apply(std::move(image), random);
+    } catch (const ShapeError& error) {
+      throw ShapeError(fmt::format("{}: {}", dataset_.origin(index), error.what()), error.hint());
+    }
   }
 
   // Copies the views of one image; interleaved channels are a channels-last tensor's memory.

@@ -263,8 +263,9 @@ void require(bool holds, const char* problem) {
   if (!holds) throw std::invalid_argument(problem);
 }
 
+// Bounded, so that sides computed from areas and ratios are whole numbers of 64 bits.
 void check_range(const std::array<double, 2>& range, const char* problem) {
-  require(range[0] > 0 && range[0] <= range[1] && std::isfinite(range[1]), problem);
+  require(range[0] >= 1e-6 && range[0] <= range[1] && range[1] <= 1e6, problem);
 }
 
 void check(const Transform& transform) {
@@ -287,14 +288,15 @@ void check(const Transform& transform) {
                  },
                  [&](const transforms::RandomResizedCrop& t) {
                    size(t.size);
-                   check_range(t.scale, "scale must be two positive, rising numbers");
-                   check_range(t.ratio, "ratio must be two positive, rising numbers");
+                   check_range(t.scale, "scale must be two rising numbers in [1e-6, 1e6]");
+                   check_range(t.ratio, "ratio must be two rising numbers in [1e-6, 1e6]");
                  },
                  [&](const transforms::RandomHorizontalFlip& t) { probability(t.p); },
                  [](const transforms::ColorJitter& t) {
-                   require(t.brightness >= 0 && t.contrast >= 0 && t.saturation >= 0 &&
+                   const auto amount = [](double x) { return x >= 0 && x <= 1000; };
+                   require(amount(t.brightness) && amount(t.contrast) && amount(t.saturation) &&
                                t.hue >= 0 && t.hue <= 0.5,
-                           "color_jitter needs values of at least 0, and a hue of at most 0.5");
+                           "color_jitter needs values from 0 to 1000, and a hue of at most 0.5");
                  },
                  [&](const transforms::TenCrop& t) { size(t.size); },
                  [](const transforms::PcaJitter& t) {
@@ -308,8 +310,8 @@ void check(const Transform& transform) {
                  },
                  [&](const transforms::RandomErasing& t) {
                    probability(t.p);
-                   check_range(t.scale, "scale must be two positive, rising numbers");
-                   check_range(t.ratio, "ratio must be two positive, rising numbers");
+                   check_range(t.scale, "scale must be two rising numbers in [1e-6, 1e6]");
+                   check_range(t.ratio, "ratio must be two rising numbers in [1e-6, 1e6]");
                  },
              },
              transform);
@@ -326,6 +328,7 @@ Preprocessing::Preprocessing(std::vector<Transform> transforms)
             "normalize, pca_jitter and random_erasing come after all other transforms");
     floats = floats || needs_floats(transform);
   }
+  require(views() <= 10, "there can be only one ten_crop");
 }
 
 std::vector<FloatImage> Preprocessing::apply(Image image, Random& random) const {
@@ -337,11 +340,10 @@ std::vector<FloatImage> Preprocessing::apply(Image image, Random& random) const 
 }
 
 int64_t Preprocessing::views() const {
-  int64_t count = 1;
-  for (const Transform& transform : transforms_) {
-    if (std::holds_alternative<transforms::TenCrop>(transform)) count *= 10;
-  }
-  return count;
+  const auto crops = std::ranges::count_if(transforms_, [](const Transform& transform) {
+    return std::holds_alternative<transforms::TenCrop>(transform);
+  });
+  return crops == 0 ? 1 : 10 * crops;
 }
 
 }  // namespace striate

@@ -87,8 +87,14 @@ void visit_fields(Fields& f, transforms::RandomErasing& t) {
   f("ratio", t.ratio);
 }
 
+// A word that is not among those known.
+FormatError unknown_word(const std::string& where, const LookupError& error) {
+  return FormatError(fmt::format("{}: {}", where, error.what()), error.hint());
+}
+
 struct ReadFields {
   JsonReader& reader;
+  const std::string& where;
 
   template <class T>
   void operator()(const char* name, T& field) {
@@ -104,7 +110,7 @@ struct ReadFields {
       }
       names.push_back(known);
     }
-    throw unknown_name("interpolation", wanted, names);
+    throw unknown_word(where, unknown_name("interpolation", wanted, names));
   }
 };
 
@@ -136,6 +142,14 @@ const std::vector<std::pair<std::string, Transform>>& known_transforms() {
   return table;
 }
 
+Preprocessing checked(std::vector<Transform> transforms, const std::string& where) {
+  try {
+    return Preprocessing(std::move(transforms));
+  } catch (const std::invalid_argument& error) {
+    throw FormatError(fmt::format("{}: {}", where, error.what()));
+  }
+}
+
 Transform read_transform(const Json& item, const std::string& where) {
   if (!item.is_object() || item.size() != 1) {
     throw FormatError(
@@ -148,13 +162,15 @@ Transform read_transform(const Json& item, const std::string& where) {
     names.push_back(known);
     if (known != name) continue;
     Transform result = transform;
-    JsonReader reader(item.begin().value(), where + "." + name);
-    ReadFields fields{reader};
+    const std::string place = where + "." + name;
+    JsonReader reader(item.begin().value(), place);
+    ReadFields fields{reader, place};
     std::visit([&](auto& t) { visit_fields(fields, t); }, result);
     reader.finish();
+    checked({result}, place);
     return result;
   }
-  throw unknown_name("transform", name, names);
+  throw unknown_word(where, unknown_name("transform", name, names));
 }
 
 }  // namespace
@@ -167,11 +183,7 @@ Preprocessing Preprocessing::from_json(const Json& list, const std::string& wher
   for (size_t i = 0; i < list.size(); ++i) {
     transforms.push_back(read_transform(list[i], fmt::format("{}[{}]", where, i)));
   }
-  try {
-    return Preprocessing(std::move(transforms));
-  } catch (const std::invalid_argument& error) {
-    throw FormatError(fmt::format("{}: {}", where, error.what()));
-  }
+  return checked(std::move(transforms), where);
 }
 
 Json Preprocessing::to_json() const {

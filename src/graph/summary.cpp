@@ -2,50 +2,14 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-
+#include "striate/base/text.h"
 #include "striate/graph/analysis.h"
 
 namespace striate {
 
-std::string with_thousands(int64_t number) {
-  std::string text = std::to_string(number);
-  const int64_t first = number < 0 ? 1 : 0;
-  for (int64_t i = static_cast<int64_t>(text.size()) - 3; i > first; i -= 3) {
-    text.insert(static_cast<size_t>(i), ",");
-  }
-  return text;
-}
-
-std::string readable_bytes(int64_t bytes) {
-  const auto number = static_cast<double>(bytes);
-  if (bytes >= 1'000'000) return fmt::format("{:.1f} MB", number / 1e6);
-  return bytes >= 1000 ? fmt::format("{:.1f} kB", number / 1e3) : fmt::format("{} B", bytes);
-}
-
 namespace {
 
 using Row = std::vector<std::string>;
-
-// Columns as wide as their widest cell; the first `left` columns are aligned to the left.
-std::string aligned(const std::vector<Row>& rows, size_t left) {
-  std::vector<size_t> widths;
-  for (const Row& row : rows) {
-    widths.resize(std::max(widths.size(), row.size()));
-    for (size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
-  }
-  std::string text;
-  for (const Row& row : rows) {
-    std::string line;
-    for (size_t i = 0; i < row.size(); ++i) {
-      line += i < left ? fmt::format("{:<{}}  ", row[i], widths[i])
-                       : fmt::format("{:>{}}  ", row[i], widths[i]);
-    }
-    line.erase(line.find_last_not_of(' ') + 1);
-    text += line + "\n";
-  }
-  return text;
-}
 
 std::string by(const Size2& size) {
   return size.height == size.width ? std::to_string(size.height)
@@ -101,7 +65,7 @@ std::string summary_table(const Graph& graph) {
                     output_bytes(node) == 0 ? "-" : readable_bytes(output_bytes(node)),
                     by(fields[i].size), by(fields[i].stride)});
   }
-  return graph.name() + "\n\n" + aligned(rows, 4) + "\n" + totals(graph);
+  return graph.name() + "\n\n" + aligned_table(rows, "llllr") + "\n" + totals(graph);
 }
 
 std::string tensor_table(const Graph& graph) {
@@ -110,7 +74,7 @@ std::string tensor_table(const Graph& graph) {
     const char* kind = spec.kind == TensorSpec::Kind::kParameter ? "parameter" : "buffer";
     rows.push_back({spec.key, to_string(spec.shape), kind});
   }
-  return aligned(rows, 3);
+  return aligned_table(rows, "l");
 }
 
 std::string to_dot(const Graph& graph) {

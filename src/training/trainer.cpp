@@ -99,6 +99,7 @@ class Trainer::State {
       : config_(std::move(config)),
         options_(std::move(options)),
         folder_{options_.run},
+        lock_(folder_.path),
         device_(find_device(options_.device)),
         data_(open_training_data(config_)),
         network_(build_graph(config_), config_.seed),
@@ -303,6 +304,7 @@ class Trainer::State {
   const RunConfig config_;
   const TrainerOptions options_;
   const RunFolder folder_;
+  const FolderLock lock_;
   const at::Device device_;
   const TrainingData data_;
   Network network_;

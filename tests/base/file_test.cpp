@@ -96,6 +96,22 @@ TEST_F(FileTest, AFileOverTheLimitIsRefused) {
   EXPECT_EQ(read_file(folder_ / "a", 100).size(), 100U);
 }
 
+TEST_F(FileTest, PartialFilesOfAKilledProcessAreRemoved) {
+  write_file_atomically(folder_ / "weights.safetensors.part-a1b2c3", std::string("half"));
+  write_file_atomically(folder_ / "weights.safetensors", std::string("whole"));
+  remove_partial_files(folder_);
+  EXPECT_EQ(files(), 1U);
+  EXPECT_EQ(read_text(folder_ / "weights.safetensors"), "whole");
+}
+
+TEST_F(FileTest, AFolderIsLockedOnce) {
+  {
+    const FolderLock lock(folder_ / "run");
+    EXPECT_THROW(FolderLock{folder_ / "run"}, IoError);
+  }
+  EXPECT_NO_THROW(FolderLock{folder_ / "run"});
+}
+
 TEST_F(FileTest, MapsAnEmptyFile) {
   write_file_atomically(folder_ / "a", std::string());
   EXPECT_TRUE(MappedFile(folder_ / "a").bytes().empty());

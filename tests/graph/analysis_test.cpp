@@ -2,8 +2,6 @@
 
 #include <gtest/gtest.h>
 
-#include "striate/graph/summary.h"
-
 namespace striate {
 namespace {
 

@@ -101,17 +101,5 @@ TEST(ToDot, DrawsEveryNodeAndEdge) {
   EXPECT_NE(dot.find("n1 -> \"y\";"), std::string::npos);
 }
 
-TEST(ReadableBytes, ChoosesItsUnit) {
-  EXPECT_EQ(readable_bytes(999), "999 B");
-  EXPECT_EQ(readable_bytes(3136), "3.1 kB");
-  EXPECT_EQ(readable_bytes(61050784), "61.1 MB");
-}
-
-TEST(WithThousands, GroupsDigits) {
-  EXPECT_EQ(with_thousands(0), "0");
-  EXPECT_EQ(with_thousands(999), "999");
-  EXPECT_EQ(with_thousands(138357544), "138,357,544");
-}
-
 }  // namespace
 }  // namespace striate

@@ -32,6 +32,19 @@ struct MapOptions {
   bool copy_on_write = false;
 };
 
+/// A lock on a folder that ends with the object, or with the process however that ends.
+class FolderLock {
+ public:
+  /// Makes the folder if it does not exist. @throws IoError  another process holds the lock.
+  explicit FolderLock(const std::filesystem::path& folder);
+  ~FolderLock();
+  FolderLock(const FolderLock&) = delete;
+  FolderLock& operator=(const FolderLock&) = delete;
+
+ private:
+  int descriptor_;
+};
+
 /// Removes what a killed process left behind of files that it was writing in this folder. No other
 /// process may be writing there.
 void remove_partial_files(const std::filesystem::path& folder);

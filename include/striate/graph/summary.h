@@ -14,9 +14,4 @@ std::string tensor_table(const Graph& graph);
 /// The graph in Graphviz' language, for `dot -Tsvg`.
 std::string to_dot(const Graph& graph);
 
-/// "1,234,567".
-std::string with_thousands(int64_t number);
-/// "61.1 MB", "3.1 kB": powers of 1000.
-std::string readable_bytes(int64_t bytes);
-
 }  // namespace striate

@@ -1,0 +1,172 @@
+// Training by the program: what a run holds, and how it survives an interruption and a full disk.
+#include <signal.h>
+
+#include <chrono>
+#include <thread>
+
+#include "cli/program.h"
+#include "striate/base/file.h"
+
+namespace striate {
+namespace {
+
+namespace fs = std::filesystem;
+
+class Training : public Program {
+ protected:
+  Training() { write_data(); }
+  // A run that lasts some seconds.
+  static std::vector<std::string> long_run(const std::string& name) {
+    return joined(joined({"train", "lenet5", "--out", name}, quick_flags()),
+                  {"--epochs", "40", "--checkpoint-steps", "2"});
+  }
+  // Waits for the first epoch's line, interrupts the run and checks that it says so.
+  void interrupt_after_an_epoch(Process& process) const {
+    const fs::path metrics = folder_ / "run/metrics.jsonl";
+    for (int i = 0; i < 1000 && (!fs::exists(metrics) || fs::file_size(metrics) == 0); ++i) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+    process.send(SIGINT);
+    const Outcome outcome = process.wait();
+    ASSERT_EQ(outcome.exit_code, 130) << outcome.err;
+    EXPECT_EQ(outcome.out, "");
+    EXPECT_TRUE(has(outcome.err, "interrupted in epoch"));
+    EXPECT_TRUE(has(outcome.err, "striate train --resume run"));
+  }
+};
+
+TEST_F(Training, LeavesAWholeRunAndSaysItsResult) {
+  const Json result =
+      json_of(joined(joined({"train", "lenet5", "--out", "run"}, quick_flags()), {"--json"}));
+  EXPECT_EQ(result["epochs"], 6);
+  EXPECT_EQ(result["test"]["images"], 60);
+  EXPECT_GT(result["test"]["top1"].get<double>(), 0.9);
+  for (const char* name : {"recipe.json", "metrics.jsonl", "last.safetensors", "best.safetensors",
+                           "state/checkpoint.safetensors", "report.html"}) {
+    EXPECT_TRUE(fs::exists(folder_ / "run" / name)) << name;
+  }
+  const std::string report = read_text(folder_ / "run/report.html");
+  EXPECT_EQ(report.find("http"), std::string::npos) << "the page needs the network";
+  EXPECT_TRUE(has(report, "lenet5"));
+  const Json recipe = read_json(folder_ / "run/recipe.json");
+  EXPECT_EQ(recipe["recipe"]["validation_size"], 60);
+  EXPECT_EQ(recipe["recipe"]["epochs"], 6);
+}
+
+TEST_F(Training, RefusesAFolderThatHoldsARun) {
+  ASSERT_EQ(train("run", {"--epochs", "1"}).exit_code, 0);
+  expect_failure(joined({"train", "lenet5", "--out", "run"}, quick_flags()), 1,
+                 {"run holds a run already", "--resume"});
+}
+
+TEST_F(Training, ResumingAFinishedRunChangesNoWeight) {
+  ASSERT_EQ(train("run", {"--epochs", "1"}).exit_code, 0);
+  const std::vector<uint8_t> before = read_file(folder_ / "run/best.safetensors");
+  EXPECT_EQ(run({"train", "--resume", "run"}).exit_code, 0);
+  EXPECT_EQ(read_file(folder_ / "run/best.safetensors"), before);
+}
+
+TEST_F(Training, AnInterruptionIsSavedAndResumedToTheSameWeights) {
+  {
+    Process process({.arguments = long_run("run"), .folder = folder_.path()});
+    interrupt_after_an_epoch(process);
+  }
+  const Outcome resumed = run({"train", "--resume", "run", "--json"});
+  ASSERT_EQ(resumed.exit_code, 0) << resumed.err;
+  EXPECT_EQ(Json::parse(resumed.out)["epochs"], 40);
+
+  ASSERT_EQ(run(long_run("undisturbed")).exit_code, 0);
+  for (const char* name : {"last.safetensors", "best.safetensors"}) {
+    EXPECT_EQ(read_file(folder_ / "run" / name), read_file(folder_ / "undisturbed" / name)) << name;
+  }
+}
+
+TEST_F(Training, AFullDiskLeavesTheEarlierCheckpointToGoOnWith) {
+  {
+    Process process({.arguments = long_run("run"), .folder = folder_.path()});
+    interrupt_after_an_epoch(process);
+  }
+  const auto before = files();
+  const Outcome full =
+      Process({.arguments = {"train", "--resume", "run", "--checkpoint-steps", "1"},
+               .folder = folder_.path(),
+               .most_file_bytes = 100'000})
+          .wait();
+  EXPECT_EQ(full.exit_code, 1);
+  EXPECT_EQ(full.out, "");
+  EXPECT_TRUE(has(full.err, "can't write run/"));
+  EXPECT_TRUE(has(full.err, "hint: "));
+  EXPECT_TRUE(files() == before) << "a file was left or changed";
+  EXPECT_EQ(run({"train", "--resume", "run"}).exit_code, 0);
+}
+
+TEST_F(Training, AFullDiskAtTheStartLeavesNoRun) {
+  const Outcome full =
+      Process({.arguments = long_run("run"), .folder = folder_.path(), .most_file_bytes = 100'000})
+          .wait();
+  EXPECT_EQ(full.exit_code, 1);
+  EXPECT_TRUE(has(full.err, "can't write run/"));
+  // The same command works once there is space.
+  EXPECT_EQ(train("run", {"--epochs", "1"}).exit_code, 0);
+}
+
+TEST_F(Training, ALossThatIsNoNumberNamesTheLayer) {
+  Json recipe = json_of({"recipes", "lenet5"});
+  recipe["optimizer"] = {{"kind", "sgd"}, {"learning_rate", 1e30}};
+  recipe["schedule"] = {{"kind", "constant"}};
+  write_file_atomically(folder_ / "wild.json", recipe.dump());
+  const Outcome outcome = train("run", {"--recipe", "wild.json"});
+  EXPECT_EQ(outcome.exit_code, 1);
+  EXPECT_TRUE(has(outcome.err, "the first value that is not finite is [conv"));
+  EXPECT_TRUE(has(outcome.err, "hint: lower the learning rate"));
+  EXPECT_TRUE(fs::exists(folder_ / "run/state/checkpoint.safetensors"));
+}
+
+TEST_F(Training, StartsFromGivenWeights) {
+  ASSERT_EQ(train("first").exit_code, 0);
+  const Json result = json_of(joined(joined({"train", "lenet5", "--out", "second"}, quick_flags()),
+                                     {"--weights", "first/best.safetensors", "--epochs", "1",
+                                      "--set", "optimizer.learning_rate=1e-9", "--json"}));
+  EXPECT_GT(result["test"]["top1"].get<double>(), 0.9);
+}
+
+TEST_F(Training, AWrongSettingIsAnErrorAndStartsNoRun) {
+  const auto failing = [&](const std::string& setting, const std::vector<std::string>& parts) {
+    expect_failure(
+        joined(joined({"train", "lenet5", "--out", "run"}, quick_flags()), {"--set", setting}), 1,
+        parts);
+    EXPECT_FALSE(fs::exists(folder_ / "run")) << setting;
+  };
+  failing("optimizer.learning_rat=0.1",
+          {"optimizer.learning_rat", "did you mean \"learning_rate\"?"});
+  failing("epochz=3", {"epochz", "did you mean \"epochs\"?"});
+  failing("optimizer.learning_rate=-1", {"optimizer.learning_rate", "above 0"});
+  failing("optimizer.learning_rate=fast", {"optimizer.learning_rate", "\"fast\""});
+  failing("batch_size=1.5", {"recipe.batch_size", "1.5"});
+  failing("batch_size=1e30", {"recipe.batch_size", "1e+30"});
+  failing("epochs", {"key=value"});
+  failing("train_transforms.0=3", {"train_transforms"});
+}
+
+TEST_F(Training, CompareTrainsEveryNetworkAndDrawsTheirErrors) {
+  const std::vector<std::string> command =
+      joined(joined({"compare", "lenet5", "lenet5@paper", "--out", "both"}, quick_flags()),
+             {"--epochs", "1", "--json"});
+  const Json results = json_of(command);
+  ASSERT_EQ(results.size(), 2U);
+  EXPECT_EQ(results[0]["model"], "lenet5");
+  EXPECT_EQ(results[1]["model"], "lenet5@paper");
+  EXPECT_TRUE(has(read_text(folder_ / "both/error.svg"), "<svg"));
+  // Both are there already, so nothing is trained again.
+  const std::vector<uint8_t> before = read_file(folder_ / "both/lenet5/last.safetensors");
+  EXPECT_EQ(json_of(command)[0]["test"], results[0]["test"]);
+  EXPECT_EQ(read_file(folder_ / "both/lenet5/last.safetensors"), before);
+}
+
+TEST_F(Training, CompareChecksEveryNameBeforeItTrains) {
+  expect_failure(joined({"compare", "lenet5", "lenet6", "--out", "both"}, quick_flags()), 2,
+                 {"\"lenet6\"", "did you mean \"lenet5\"?"});
+}
+
+}  // namespace
+}  // namespace striate

@@ -1,0 +1,99 @@
+// What the program says of itself, and how it takes wrong words.
+#include "cli/program.h"
+#include "striate/models/models.h"
+#include "striate/training/recipe.h"
+
+namespace striate {
+namespace {
+
+const std::vector<std::string> kVerbs = {"models",  "summary", "train",   "evaluate",
+                                         "predict", "compare", "recipes", "data",
+                                         "convert", "run",     "doctor"};
+
+using Usage = Program;
+
+TEST_F(Usage, EveryVerbHasHelp) {
+  const Outcome program = run({"--help"});
+  EXPECT_EQ(program.exit_code, 0);
+  for (const std::string& verb : kVerbs) {
+    EXPECT_TRUE(has(program.out, verb));
+    const Outcome outcome = run({verb, "--help"});
+    EXPECT_EQ(outcome.exit_code, 0) << verb;
+    EXPECT_TRUE(has(outcome.out, "--help")) << verb;
+    EXPECT_EQ(outcome.err, "") << verb;
+  }
+  EXPECT_EQ(run({"--version"}).exit_code, 0);
+}
+
+TEST_F(Usage, UnknownVerbsAndFlagsExitWithTwo) {
+  expect_failure({}, 2, {});
+  expect_failure({"trian"}, 2, {});
+  for (const std::string& verb : kVerbs) expect_failure({verb, "--no-such-flag"}, 2, {});
+  expect_failure({"evaluate", "x", "--data", "idx:data", "--crops", "3"}, 2, {"--crops"});
+  expect_failure({"train", "lenet5", "--data", "idx:data", "--epochs", "many"}, 2, {"--epochs"});
+  expect_failure({"train", "lenet5", "--data", "idx:data", "--epochs", "0"}, 2, {"--epochs"});
+  expect_failure({"train", "lenet5"}, 2, {"--data"});
+  expect_failure({"train"}, 2, {"model"});
+}
+
+TEST_F(Usage, AnUnknownNameGetsTheNearestAsHint) {
+  expect_failure({"summary", "resnet5"}, 2, {"\"resnet5\"", "did you mean \"resnet50\"?"});
+  expect_failure({"train", "lenet4", "--data", "idx:data"}, 2, {"did you mean \"lenet5\"?"});
+  expect_failure({"recipes", "resnet-cifra"}, 2, {"did you mean \"resnet-cifar\"?"});
+  expect_failure({"data", "ixd:data"}, 2, {"\"ixd\"", "idx:DIR"});
+}
+
+TEST_F(Usage, ModelsAsJsonListsEveryNetwork) {
+  const Json models = json_of({"models", "--json"});
+  std::vector<std::string> names;
+  for (const Json& model : models) names.push_back(model["name"].get<std::string>());
+  EXPECT_EQ(names, model_names());
+  EXPECT_TRUE(has(run({"models"}).out, "resnet50@paper"));
+}
+
+TEST_F(Usage, SummaryAsJsonHasThePublishedNumberOfParameters) {
+  const Json vgg = json_of({"summary", "vgg16", "--json"});
+  EXPECT_EQ(vgg["parameters"], 138357544);
+  EXPECT_EQ(vgg["layers"].back()["shape"], Json::array({1000}));
+  const Json small = json_of({"summary", "lenet5", "--classes", "3", "--json"});
+  EXPECT_EQ(small["layers"].back()["shape"], Json::array({3}));
+}
+
+TEST_F(Usage, AnInputOfTheWrongFormIsAnError) {
+  for (const std::string input :
+       {"224x224", "3x224x224x1", "3x0x224", "axbxc", "3x224x99999999999999999999"}) {
+    expect_failure({"summary", "vgg16", "--input", input}, 2, {"CxHxW"});
+  }
+  expect_failure({"summary", "vgg16", "--input", "3x8x8"}, 1, {"[features.", "larger input"});
+}
+
+TEST_F(Usage, RecipesAreJson) {
+  const std::string list = run({"recipes"}).out;
+  for (const std::string& name : recipe_names()) {
+    const Json recipe = json_of({"recipes", name});
+    EXPECT_EQ(recipe["name"], name);
+    EXPECT_EQ(to_json(recipe_from_json(recipe, name)), recipe);
+    EXPECT_TRUE(has(list, name));
+  }
+  EXPECT_EQ(json_of({"recipes", "--json"}).size(), recipe_names().size());
+}
+
+TEST_F(Usage, DoctorAsJsonSaysWhatIsThere) {
+  const Json report = json_of({"doctor", "--json"});
+  for (const char* key :
+       {"striate", "libtorch", "processor", "compute_threads", "cuda", "missing"}) {
+    EXPECT_TRUE(report.contains(key)) << key;
+  }
+  EXPECT_EQ(report["compute_threads"], 1);
+  EXPECT_EQ(run({"doctor"}).exit_code, 0);
+}
+
+TEST_F(Usage, AResultThatCanNotBeWrittenIsAnError) {
+  const Outcome outcome =
+      Process({.arguments = {"models"}, .folder = folder_.path(), .out_path = "/dev/full"}).wait();
+  EXPECT_EQ(outcome.exit_code, 1);
+  EXPECT_TRUE(has(outcome.err, "standard output"));
+}
+
+}  // namespace
+}  // namespace striate
