@@ -10,7 +10,7 @@ cmake --build --preset release
 striate=build/release/bin/striate
 
 # A run that was interrupted is gone on with; one that is finished is only evaluated again.
-if [ -e runs/demo/state/checkpoint.safetensors ]; then
+if [ -e runs/demo/recipe.json ]; then
   $striate train --resume runs/demo
 else
   $striate train lenet5 --data fashion-mnist --out runs/demo

@@ -8,11 +8,26 @@
 
 namespace striate {
 
+namespace {
+
+constexpr int kDeepest = 64;
+
+}  // namespace
+
 Json parse_json(const std::string& text, const std::string& origin) {
+  // Deeper values would exhaust the stack when they are copied or written.
+  const auto check_depth = [&](int depth, Json::parse_event_t, Json&) {
+    if (depth > kDeepest) {
+      throw FormatError(fmt::format("{} is nested deeper than {} levels", origin, kDeepest));
+    }
+    return true;
+  };
   try {
-    return Json::parse(text);
+    return Json::parse(text, check_depth);
   } catch (const nlohmann::json::parse_error& error) {
     throw FormatError(fmt::format("{} is not JSON: parsing stops at byte {}", origin, error.byte));
+  } catch (const nlohmann::json::exception&) {
+    throw FormatError(fmt::format("{} holds a number that is too large", origin));
   }
 }
 

@@ -27,7 +27,7 @@ struct Options {
 
 Json train_one(const std::string& model, const Options& options) {
   const fs::path run = fs::path(options.out) / model;
-  const bool goes_on = fs::exists(RunFolder{run}.checkpoint());
+  const bool goes_on = fs::exists(RunFolder{run}.recipe());
   note(fmt::format("{} {} in {}", goes_on ? "going on with" : "training", model, run.string()));
   TrainingProgress progress;
   const TrainerOptions trainer_flags = trainer_options(run, options.training, progress);

@@ -56,10 +56,25 @@ Trainer start(const Options& options, TrainingProgress& progress, fs::path& run)
   return Trainer::start(config, trainer, &initial);
 }
 
+// A resumed run does what its recipe.json says: a flag that would be ignored is an error.
+void check_resume(const Options& options) {
+  const TrainingFlags& flags = options.training;
+  const bool changes = !flags.data.empty() || !flags.recipe.empty() || !flags.settings.empty() ||
+                       flags.epochs > 0 || flags.batch_size > 0 || flags.limit > 0 ||
+                       flags.seed != TrainingFlags{}.seed || !options.weights.empty() ||
+                       !options.out.empty();
+  if (!options.resume.empty() && changes) {
+    throw std::invalid_argument(
+        "a resumed run keeps what its recipe.json says; only --device, --loader-threads and "
+        "--checkpoint-… go with --resume");
+  }
+}
+
 void train(const Options& options) {
   if (options.model.empty() == options.resume.empty()) {
     throw std::invalid_argument("name a model to train, or a run to go on with by --resume DIR");
   }
+  check_resume(options);
   TrainingProgress progress;
   fs::path run;
   Trainer trainer = start(options, progress, run);

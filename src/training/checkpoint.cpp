@@ -93,6 +93,8 @@ void save_checkpoint(const std::filesystem::path& path, const CheckpointParts& p
 Position load_checkpoint(const std::filesystem::path& path, const CheckpointParts& parts) {
   const Weights file = read_weights(path);
   const std::string where = path.string();
+  const Position position = position_from_json(
+      parse_json(text(file, "position", where), where + ": position"), where + ": position");
   load_weights(parts.network, {.tensors = part(file, kWeights), .metadata = {}});
   parts.optimizer.load_state(part(file, kOptimizer));
   const auto state = file.tensors.find(kGenerator);
@@ -101,8 +103,7 @@ Position load_checkpoint(const std::filesystem::path& path, const CheckpointPart
   }
   generator().set_state(state->second.clone());
   parts.schedule.load_state(parse_json(text(file, "schedule", where), where + ": schedule"));
-  return position_from_json(parse_json(text(file, "position", where), where + ": position"),
-                            where + ": position");
+  return position;
 }
 
 }  // namespace striate

@@ -99,9 +99,9 @@ class Trainer::State {
       : config_(std::move(config)),
         options_(std::move(options)),
         folder_{options_.run},
-        lock_(folder_.path),
         device_(find_device(options_.device)),
         data_(open_training_data(config_)),
+        lock_(folder_.path),
         network_(build_graph(config_), config_.seed),
         loader_(*data_.training, config_.recipe.train_transforms,
                 {.batch_size = std::min(config_.recipe.batch_size, data_.training->size()),
@@ -122,15 +122,22 @@ class Trainer::State {
                     "go on with it by --resume, or choose another folder with --out");
     }
     if (initial != nullptr) load_weights(network_, *initial);
-    write_file_atomically(folder_.recipe(), to_json(config_).dump(2) + "\n");
     write_file_atomically(folder_.metrics(), std::string());
     save();
+    // Last: with it the folder holds a run.
+    write_file_atomically(folder_.recipe(), to_json(config_).dump(2) + "\n");
   }
 
   void resume() {
     remove_partial_files(folder_.path);
     remove_partial_files(folder_.checkpoint().parent_path());
     position_ = load_checkpoint(folder_.checkpoint(), parts());
+    if (position_.epoch < 0 || position_.epoch > config_.recipe.epochs || position_.step < 0 ||
+        position_.step > loader_.batch_count() || position_.metrics_bytes < 0) {
+      throw FormatError(fmt::format("{}: a checkpoint at epoch {}, step {} does not fit its run",
+                                    folder_.checkpoint().string(), position_.epoch,
+                                    position_.step));
+    }
     // Lines that were written after the checkpoint will be written again.
     const auto length = static_cast<uintmax_t>(position_.metrics_bytes);
     if (!fs::exists(folder_.metrics()) || fs::file_size(folder_.metrics()) < length) {
@@ -304,9 +311,9 @@ class Trainer::State {
   const RunConfig config_;
   const TrainerOptions options_;
   const RunFolder folder_;
-  const FolderLock lock_;
   const at::Device device_;
   const TrainingData data_;
+  const FolderLock lock_;
   Network network_;
   Loader loader_;
   Schedule schedule_;

@@ -53,6 +53,11 @@ TEST_F(Training, LeavesAWholeRunAndSaysItsResult) {
   EXPECT_EQ(recipe["recipe"]["epochs"], 6);
 }
 
+TEST_F(Training, RefusesToChangeARunThatIsResumed) {
+  ASSERT_EQ(train("run", {"--epochs", "1"}).exit_code, 0);
+  expect_failure({"train", "--resume", "run", "--epochs", "9"}, 2, {"keeps what its recipe.json"});
+}
+
 TEST_F(Training, RefusesAFolderThatHoldsARun) {
   ASSERT_EQ(train("run", {"--epochs", "1"}).exit_code, 0);
   expect_failure(joined({"train", "lenet5", "--out", "run"}, quick_flags()), 1,

@@ -76,7 +76,7 @@ TEST(Kill, TenTimesAtRandomMomentsChangesNoBitOfTheFinalWeights) {
     const std::string threads = std::to_string(1 + random.below(4));
     std::vector<std::string> arguments = {
         "train", "--resume", run.string(), "--checkpoint-steps", "3", "--loader-threads", threads};
-    if (!fs::exists(run / "state" / "checkpoint.safetensors")) {
+    if (!fs::exists(run / "recipe.json")) {
       fs::remove_all(run);
       arguments = train;
       arguments.insert(arguments.end(), {"--out", run.string(), "--loader-threads", threads});
@@ -88,7 +88,7 @@ TEST(Kill, TenTimesAtRandomMomentsChangesNoBitOfTheFinalWeights) {
     killed += wait_for(child) == 128 + SIGKILL ? 1 : 0;
   }
   EXPECT_EQ(killed, kKills) << "the run ended before it was killed so often";
-  ASSERT_TRUE(fs::exists(run / "state" / "checkpoint.safetensors")) << "no life was long enough";
+  ASSERT_TRUE(fs::exists(run / "recipe.json")) << "no life was long enough";
   ASSERT_EQ(wait_for(start_program({"train", "--resume", run.string()})), 0);
   for (const char* file : {"last.safetensors", "best.safetensors"}) {
     EXPECT_EQ(read_file(run / file), read_file(folder / "undisturbed" / file)) << file;

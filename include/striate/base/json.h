@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 #include <string>
+#include <type_traits>
 
 #include "striate/base/error.h"
 
@@ -44,6 +45,11 @@ class JsonReader {
  private:
   template <class T>
   T convert(const Json& value, const std::string& key) {
+    // A fraction or a huge number would be cut to an integer in silence.
+    constexpr bool wants_integer = std::is_integral_v<T> && !std::is_same_v<T, bool>;
+    if (wants_integer && !value.is_number_integer()) {
+      throw error(key, "must be a whole number, got " + value.dump());
+    }
     try {
       return value.get<T>();
     } catch (const nlohmann::json::exception&) {
