@@ -67,7 +67,7 @@ TEST(Kill, TenTimesAtRandomMomentsChangesNoBitOfTheFinalWeights) {
   const double whole_seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
 
-  // A life is a fifteenth to a fifth of the undisturbed run, so that ten of them do not reach the
+  // A life is a twentieth to a sixth of the undisturbed run, so that ten of them do not reach the
   // end, and some end within the start, a save or an epoch's end.
   Random random({hash_name("kill")});
   const fs::path run = folder / "killed";
@@ -83,7 +83,7 @@ TEST(Kill, TenTimesAtRandomMomentsChangesNoBitOfTheFinalWeights) {
     }
     const pid_t child = start_program(arguments);
     std::this_thread::sleep_for(
-        std::chrono::duration<double>(whole_seconds * random.uniform(1.0 / 15, 1.0 / 5)));
+        std::chrono::duration<double>(whole_seconds * random.uniform(1.0 / 20, 1.0 / 6)));
     kill(child, SIGKILL);
     killed += wait_for(child) == 128 + SIGKILL ? 1 : 0;
   }
