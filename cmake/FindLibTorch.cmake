@@ -3,14 +3,29 @@
 # All three hold one folder with `lib/` and `include/`; that is all this file needs. It runs no
 # Python, asks for no CUDA toolkit and reads none of LibTorch's own CMake files.
 #
-# Looks in: the variable or environment variable STRIATE_LIBTORCH (the folder itself, or the one
-# that holds `torch/` or `libtorch/`), then `.deps/libtorch` of this project.
+# Looks in the variable or environment variable STRIATE_LIBTORCH (the folder itself, or the one that
+# holds `torch/` or `libtorch/`) and, where it is not set, in `.deps/libtorch` of this project.
 #
 # Defines the target LibTorch::LibTorch and LibTorch_VERSION, LibTorch_CUDA (TRUE or FALSE).
 
+set(_libtorch_named "${STRIATE_LIBTORCH}")
+if(NOT _libtorch_named)
+  set(_libtorch_named "$ENV{STRIATE_LIBTORCH}")
+endif()
+set(_libtorch_roots "${_libtorch_named}")
+if(NOT _libtorch_named)
+  set(_libtorch_roots "${CMAKE_CURRENT_LIST_DIR}/../.deps/libtorch" ${CMAKE_PREFIX_PATH})
+endif()
+# Another name than at the last configuring: nothing found then counts.
+if(NOT "${_libtorch_named}" STREQUAL "${LibTorch_NAMED_ROOT}")
+  foreach(_variable IN ITEMS ROOT_DIR CPU_LIBRARY C10_LIBRARY LIBRARY CUDA_LIBRARY C10_CUDA_LIBRARY)
+    unset(LibTorch_${_variable} CACHE)
+  endforeach()
+endif()
+set(LibTorch_NAMED_ROOT "${_libtorch_named}" CACHE INTERNAL "what STRIATE_LIBTORCH named")
+
 set(_libtorch_hints "")
-foreach(_root IN ITEMS "${STRIATE_LIBTORCH}" "$ENV{STRIATE_LIBTORCH}"
-                       "${CMAKE_CURRENT_LIST_DIR}/../.deps/libtorch" ${CMAKE_PREFIX_PATH})
+foreach(_root IN LISTS _libtorch_roots)
   if(_root)
     list(APPEND _libtorch_hints "${_root}" "${_root}/torch" "${_root}/libtorch")
   endif()

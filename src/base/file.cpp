@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 #include <cstring>
 #include <stdexcept>
@@ -90,18 +91,46 @@ std::string read_text(const fs::path& path) {
   return {bytes.begin(), bytes.end()};
 }
 
-void write_file_atomically(const fs::path& path, const std::function<void(const Append&)>& write) {
+namespace {
+
+// The file that a path means: behind a link, its target. Renaming over a pipe or a device would
+// replace it, so that is refused.
+fs::path target_of(const fs::path& path) {
+  std::error_code code;
+  const fs::path target = fs::is_symlink(path, code) ? fs::weakly_canonical(path, code) : path;
+  const fs::file_status status = fs::status(target, code);
+  if (fs::exists(status) && !fs::is_regular_file(status)) {
+    throw IoError(fmt::format("can't write {}: it exists and is no regular file", path.string()),
+                  "name a file");
+  }
+  return target;
+}
+
+// Opens a new file beside `path` whose name nobody else has.
+int open_partial(const fs::path& path, std::string& name) {
+  static std::atomic<uint64_t> count{0};
+  while (true) {
+    name = fmt::format("{}{}{}-{}", path.string(), kPartialMark, ::getpid(), count++);
+    const int file = ::open(name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (file >= 0 || errno != EEXIST) return file;
+  }
+}
+
+}  // namespace
+
+void write_file_atomically(const fs::path& named, const std::function<void(const Append&)>& write) {
+  const fs::path path = target_of(named);
   const fs::path folder = path.has_parent_path() ? path.parent_path() : fs::path(".");
   std::error_code code;
   fs::create_directories(folder, code);
   if (code) throw IoError(fmt::format("can't make folder {}: {}", folder.string(), code.message()));
 
-  std::string temporary = path.string() + kPartialMark + "XXXXXX";
-  const Descriptor file(::mkostemp(temporary.data(), O_CLOEXEC));
+  std::string temporary;
+  const Descriptor file(open_partial(path, temporary));
   if (file < 0) throw io_error("write", path);
   try {
     write([&](std::span<const uint8_t> bytes) { write_all(file, bytes, path); });
-    if (::fchmod(file, 0644) != 0 || ::fsync(file) != 0) throw io_error("write", path);
+    if (::fsync(file) != 0) throw io_error("write", path);
     if (::rename(temporary.c_str(), path.c_str()) != 0) throw io_error("write", path);
   } catch (...) {
     ::unlink(temporary.c_str());

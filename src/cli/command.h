@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "striate/base/error.h"
 #include "striate/base/json.h"
 
 namespace striate::cli {
@@ -22,7 +23,20 @@ void add_run(CLI::App& program);
 void add_summary(CLI::App& program);
 void add_train(CLI::App& program);
 
-/// Becomes true when the user presses Ctrl-C.
+/// What the user asked for can't be: exit code 2.
+class UsageError : public Error {
+  using Error::Error;
+};
+
+/// While it lives, the first Ctrl-C (or SIGTERM) sets `stop_requested` and the second ends the
+/// program; otherwise the first one does.
+class InterruptGuard {
+ public:
+  InterruptGuard();
+  ~InterruptGuard();
+  InterruptGuard(const InterruptGuard&) = delete;
+  InterruptGuard& operator=(const InterruptGuard&) = delete;
+};
 const std::atomic<bool>& stop_requested();
 
 /// Results go to the standard output, one JSON document or text; all else to the standard error.

@@ -31,8 +31,13 @@ Json train_one(const std::string& model, const Options& options) {
   note(fmt::format("{} {} in {}", goes_on ? "going on with" : "training", model, run.string()));
   TrainingProgress progress;
   const TrainerOptions trainer_flags = trainer_options(run, options.training, progress);
-  Trainer trainer = goes_on ? Trainer::resume(trainer_flags)
-                            : Trainer::start(resolve(model, options.training), trainer_flags);
+  const RunConfig config = resolve(model, options.training);
+  if (goes_on && to_json(config) != read_json(RunFolder{run}.recipe())) {
+    throw UsageError(fmt::format("{} holds a run with other settings", run.string()),
+                     "compare the flags with its recipe.json, or choose another --out");
+  }
+  Trainer trainer =
+      goes_on ? Trainer::resume(trainer_flags) : Trainer::start(config, trainer_flags);
   return finish_run(trainer, run);
 }
 

@@ -19,6 +19,9 @@ struct Options {
 };
 
 void convert(const Options& options) {
+  if (options.model.model.empty() && !options.model.preprocess.empty()) {
+    throw UsageError("--preprocess says nothing without --model");
+  }
   Weights weights = read_weights(options.in);
   if (!options.model.model.empty()) {
     // Checks that the weights fit, and lets the new file say what it is.

@@ -59,7 +59,7 @@ std::string describe(const Json& d) {
       {
           {"striate", d["striate"].get<std::string>()},
           {"LibTorch", d["libtorch"].get<std::string>()},
-          {"compiler", "GCC " + d["compiler"].get<std::string>()},
+          {"compiler", d["compiler"].get<std::string>()},
           {"processor", d["processor"].get<std::string>()},
           {"vectors", d["vector_instructions"].get<std::string>()},
           {"cores", d["cores"].dump()},

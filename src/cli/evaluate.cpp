@@ -45,6 +45,21 @@ Json result_of(const Predictions& predictions) {
   return json;
 }
 
+// A network's k-th class must be the data's k-th.
+void check_classes(const LoadedModel& model, const Dataset& data, const std::string& spelling) {
+  const auto& own = model.card.class_names;
+  const auto& names = data.class_names();
+  if (!model.names_its_classes || own == names) return;
+  size_t k = 0;
+  while (k < own.size() && k < names.size() && own[k] == names[k]) ++k;
+  const auto name = [&](const std::vector<std::string>& list) {
+    return k < list.size() ? "\"" + list[k] + "\"" : std::string("missing");
+  };
+  throw Error(fmt::format("{} has other classes than {}: number {} is {} there and {} here",
+                          spelling, model.path.string(), k, name(names), name(own)),
+              "evaluate on data with the classes that the network was trained on");
+}
+
 void evaluate(Options options) {
   options.data.split = options.split == "train" ? Split::kTrain : Split::kTest;
   const auto data = open_data(options.data);
@@ -54,6 +69,7 @@ void evaluate(Options options) {
   double best = 0;
   for (const std::string& path : options.weights) {
     const LoadedModel model = load_model(path, options.model);
+    check_classes(model, *data, options.data.spelling);
     const Preprocessing preprocessing = options.crops == 10
                                             ? with_ten_crops(model.card.preprocessing, path)
                                             : model.card.preprocessing;

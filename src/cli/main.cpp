@@ -1,4 +1,5 @@
 // The program `striate`: one verb a file. See README.md.
+#include <c10/util/Exception.h>
 #include <fmt/format.h>
 
 #include <csignal>
@@ -24,6 +25,8 @@ void on_interrupt(int signal) {
 
 enum ExitCode { kDone = 0, kFailed = 1, kWrongUsage = 2, kInterrupted = 130 };
 
+constexpr const char* kDoctorHint = "striate doctor shows what this machine has";
+constexpr const char* kMemoryHint = "try a smaller --batch-size, or smaller images";
 constexpr const char* kHelpHint = "striate --help, or striate VERB --help";
 
 int report(const std::string& message, const std::string& hint, ExitCode code) {
@@ -68,18 +71,36 @@ int run(int argc, char** argv) {
     return kInterrupted;
   } catch (const LookupError& error) {
     return report(error.what(), hint_of(error), kWrongUsage);
+  } catch (const UsageError& error) {
+    return report(error.what(), hint_of(error), kWrongUsage);
   } catch (const Error& error) {
     return report(error.what(), hint_of(error), kFailed);
   } catch (const std::invalid_argument& error) {
     return report(error.what(), kHelpHint, kWrongUsage);
   } catch (const std::bad_alloc&) {
-    return report("out of memory", "try a smaller --batch-size", kFailed);
+    return report("out of memory", kMemoryHint, kFailed);
+  } catch (const c10::Error& error) {
+    const std::string message = error.what_without_backtrace();
+    const bool memory = message.find("can't allocate memory") != std::string::npos ||
+                        message.find("out of memory") != std::string::npos;
+    return report(message.substr(0, message.find('\n')), memory ? kMemoryHint : kDoctorHint,
+                  kFailed);
   } catch (const std::exception& error) {
-    return report(error.what(), "striate doctor shows what this machine has", kFailed);
+    return report(error.what(), kDoctorHint, kFailed);
   }
 }
 
 }  // namespace
+
+InterruptGuard::InterruptGuard() {
+  std::signal(SIGINT, on_interrupt);
+  std::signal(SIGTERM, on_interrupt);
+}
+
+InterruptGuard::~InterruptGuard() {
+  std::signal(SIGINT, SIG_DFL);
+  std::signal(SIGTERM, SIG_DFL);
+}
 
 const std::atomic<bool>& stop_requested() {
   return stop;
@@ -89,7 +110,8 @@ void print(const std::string& text) {
   std::cout << text;
 }
 void print(const Json& json) {
-  std::cout << json.dump(2) << '\n';
+  // A name that is not UTF-8 (a folder's) must not be an error here.
+  std::cout << json.dump(2, ' ', false, Json::error_handler_t::replace) << '\n';
 }
 void note(const std::string& text) {
   std::cerr << text << '\n';
@@ -99,8 +121,6 @@ void note(const std::string& text) {
 
 int main(int argc, char** argv) {
   striate::keep_freed_memory();
-  std::signal(SIGINT, striate::cli::on_interrupt);
-  std::signal(SIGTERM, striate::cli::on_interrupt);
   std::signal(SIGPIPE, SIG_IGN);
   std::signal(SIGXFSZ, SIG_IGN);  // a file over the limit is an error of write, not an end
   return striate::cli::run(argc, argv);

@@ -55,14 +55,16 @@ std::string nearest_model(const Weights& weights) {
   return nearest;
 }
 
-void load_weights_or_explain(Network& network, const Weights& weights, const std::string& origin) {
+void check_weights_or_explain(const Graph& graph, const Weights& weights,
+                              const std::string& origin) {
   try {
-    load_weights(network, weights);
+    check_weights(graph, weights);
   } catch (const ShapeError& error) {
     const std::string nearest = nearest_model(weights);
-    throw ShapeError(fmt::format("{}: {}", origin, error.what()),
-                     nearest.empty() ? "no network of `striate models` has such weights"
-                                     : fmt::format("they look like those of {}", nearest));
+    std::string hint = fmt::format("they look like those of {}", nearest);
+    if (nearest.empty()) hint = "no network of `striate models` has such weights";
+    if (nearest == graph.name()) hint = "the network was built for another input or other classes";
+    throw ShapeError(fmt::format("{}: {}", origin, error.what()), hint);
   }
 }
 
@@ -94,12 +96,14 @@ LoadedModel load_model(const fs::path& path, const ModelFileOptions& options) {
   } else if (loaded.card.preprocessing.transforms().empty()) {
     loaded.card.preprocessing = named_preprocessing(find_model(loaded.card.model).preprocess);
   }
+  loaded.names_its_classes = !loaded.card.class_names.empty();
   for (int64_t k = static_cast<int64_t>(loaded.card.class_names.size()); k < own.classes; ++k) {
     loaded.card.class_names.push_back(std::to_string(k));
   }
-  loaded.network = std::make_shared<Network>(
-      build_model(loaded.card.model, {.input = loaded.card.input, .classes = own.classes}), 0);
-  load_weights_or_explain(*loaded.network, weights, origin);
+  Graph graph =
+      build_model(loaded.card.model, {.input = loaded.card.input, .classes = own.classes});
+  check_weights_or_explain(graph, weights, origin);
+  loaded.network = std::make_shared<Network>(std::move(graph), weights);
   loaded.network->eval();
   return loaded;
 }

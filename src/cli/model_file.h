@@ -23,6 +23,7 @@ struct LoadedModel {
   std::filesystem::path path;
   std::shared_ptr<Network> network;
   WeightsCard card;
+  bool names_its_classes = false;  ///< the file does; otherwise they are numbers
 };
 
 /// Reads weights (a file, or a run's folder: its best) and builds their network.
@@ -32,8 +33,9 @@ LoadedModel load_model(const std::filesystem::path& path, const ModelFileOptions
 /// Input channels and classes as the weights have them, for a network's builder.
 ModelOptions options_of_weights(const std::string& model, const Weights& weights);
 
-/// `load_weights`, whose error also names the network that the weights fit best.
-void load_weights_or_explain(Network& network, const Weights& weights, const std::string& origin);
+/// `check_weights`, whose error also names the network that the weights fit best.
+void check_weights_or_explain(const Graph& graph, const Weights& weights,
+                              const std::string& origin);
 
 /// The network of the registry whose tensors are most like these; "" when none is alike.
 std::string nearest_model(const Weights& weights);

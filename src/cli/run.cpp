@@ -34,10 +34,12 @@ at::Tensor read_input(const std::string& path) {
     throw FormatError(fmt::format("{} has no tensor \"input\"", path),
                       "the images: (N, C, H, W) float32 or float64, normalised");
   }
-  if (found->second.dim() != 4 || !found->second.is_floating_point() || found->second.size(0) < 1) {
-    throw ShapeError(fmt::format("{}: \"input\" must be (N, C, H, W) of floats, got {} {}", path,
-                                 to_string(found->second.sizes().vec()),
-                                 toString(found->second.scalar_type())));
+  const at::ScalarType type = found->second.scalar_type();
+  if (found->second.dim() != 4 || (type != at::kFloat && type != at::kDouble) ||
+      found->second.size(0) < 1) {
+    throw ShapeError(
+        fmt::format("{}: \"input\" must be (N, C, H, W) of float32 or float64, got {} {}", path,
+                    to_string(found->second.sizes().vec()), toString(type)));
   }
   return found->second;
 }
@@ -91,8 +93,9 @@ void run(const Options& options) {
   ModelOptions model = options_of_weights(options.model, weights);
   model.input = images.sizes().slice(1).vec();
   // PyTorch's layout, so that its users find its rounding, too.
-  Network network(build_model(options.model, model), 0, Layout::kContiguous);
-  load_weights_or_explain(network, weights, options.weights);
+  Graph graph = build_model(options.model, model);
+  check_weights_or_explain(graph, weights, options.weights);
+  Network network(std::move(graph), weights, Layout::kContiguous);
   network.to(images.scalar_type());
   const bool training = options.mode == "train";
   if (!training && !options.labels.empty()) {
@@ -100,6 +103,8 @@ void run(const Options& options) {
   }
   network.train(training);
 
+  // Without a gradient, values are freed after their last use.
+  const at::AutoGradMode with_gradients(training || options.gradient >= 0);
   if (options.gradient >= 0) images = images.clone().requires_grad_();
   const NamedValues values = network.forward(images, {.taps = options.nodes});
   Weights out;

@@ -8,8 +8,10 @@
 #include "cli/progress.h"
 #include "cli/training_options.h"
 #include "striate/base/error.h"
+#include "striate/graph/analysis.h"
 #include "striate/models/models.h"
-#include "striate/runtime/network.h"
+#include "striate/runtime/initialize.h"
+#include "striate/runtime/weights.h"
 
 namespace striate::cli {
 
@@ -35,24 +37,45 @@ fs::path new_run_folder(const RunConfig& config) {
   return folder;
 }
 
+// The file's weights; those of a last layer for other classes start anew, and it is said so.
+Weights initial_weights(const std::string& path, const RunConfig& config) {
+  Weights weights = read_weights(path);
+  const Graph graph = build_model(
+      config.model,
+      {.input = config.input, .classes = static_cast<int64_t>(config.class_names.size())});
+  std::string replaced;
+  for (const TensorSpec& spec : tensors(graph, graph.outputs().front().second)) {
+    const auto found = weights.tensors.find(spec.key);
+    const bool other_classes = found != weights.tensors.end() &&
+                               found->second.dim() == static_cast<int64_t>(spec.shape.size()) &&
+                               found->second.size(0) != spec.shape[0];
+    if (!other_classes) continue;
+    replaced +=
+        fmt::format("{}{} (the file's is for {} classes, the data has {})",
+                    replaced.empty() ? "" : ", ", spec.key, found->second.size(0), spec.shape[0]);
+    found->second = initial_value(spec, config.seed);
+  }
+  check_weights_or_explain(graph, weights, path);
+  note(replaced.empty()
+           ? fmt::format("all weights are taken from {}", path)
+           : fmt::format("weights are taken from {}, but these are new: {}", path, replaced));
+  return weights;
+}
+
 Trainer start(const Options& options, TrainingProgress& progress, fs::path& run) {
   if (!options.resume.empty()) {
     run = options.resume;
     return Trainer::resume(trainer_options(run, options.training, progress));
   }
-  const RunConfig config = resolve(options.model, options.training);
+  RunConfig config = resolve(options.model, options.training);
+  config.initial_weights = options.weights;
   run = options.out.empty() ? new_run_folder(config) : fs::path(options.out);
   note(fmt::format("training {} on {} {} by recipe {}, {} epochs, into {}", config.model,
                    config.data, to_string(config.input), config.recipe.name, config.recipe.epochs,
                    run.string()));
   const TrainerOptions trainer = trainer_options(run, options.training, progress);
   if (options.weights.empty()) return Trainer::start(config, trainer);
-  const Weights initial = read_weights(options.weights);
-  Network probe(
-      build_model(config.model, {.input = config.input,
-                                 .classes = static_cast<int64_t>(config.class_names.size())}),
-      config.seed);
-  load_weights_or_explain(probe, initial, options.weights);
+  const Weights initial = initial_weights(options.weights, config);
   return Trainer::start(config, trainer, &initial);
 }
 
@@ -61,8 +84,7 @@ void check_resume(const Options& options) {
   const TrainingFlags& flags = options.training;
   const bool changes = !flags.data.empty() || !flags.recipe.empty() || !flags.settings.empty() ||
                        flags.epochs > 0 || flags.batch_size > 0 || flags.limit > 0 ||
-                       flags.seed != TrainingFlags{}.seed || !options.weights.empty() ||
-                       !options.out.empty();
+                       flags.seed.has_value() || !options.weights.empty() || !options.out.empty();
   if (!options.resume.empty() && changes) {
     throw std::invalid_argument(
         "a resumed run keeps what its recipe.json says; only --device, --loader-threads and "

@@ -16,7 +16,7 @@ void add_training_flags(CLI::App& command, TrainingFlags& flags) {
   command.add_option("--epochs", flags.epochs, "Passes over the data")->check(CLI::PositiveNumber);
   command.add_option("--batch-size", flags.batch_size, "Images in a step")
       ->check(CLI::PositiveNumber);
-  command.add_option("--seed", flags.seed, "What all randomness comes from")->capture_default_str();
+  command.add_option("--seed", flags.seed, "What all randomness comes from (default: 1)");
   command.add_option("--limit", flags.limit, "Use only so many training images")
       ->check(CLI::PositiveNumber);
   command.add_option("--device", flags.device, "cpu or cuda")->capture_default_str();
@@ -30,6 +30,30 @@ void add_training_flags(CLI::App& command, TrainingFlags& flags) {
       ->check(CLI::PositiveNumber);
 }
 
+namespace {
+
+void apply(const std::string& setting, Recipe& recipe) {
+  try {
+    recipe = with_setting(recipe, setting);
+  } catch (const Error& error) {
+    const std::string& hint = error.hint();
+    throw UsageError(error.what(), hint.empty()
+                                       ? "striate recipes NAME prints a recipe with all its values"
+                                       : hint);
+  }
+}
+
+// What a run ends with must be there before it begins.
+void check_test_images(const std::string& data) {
+  if (!has_test_images(data)) {
+    throw Error(fmt::format("{} has no test images of its own", data),
+                "a run ends with a test: put images aside as DIR/train/CLASS and DIR/val/CLASS");
+  }
+  open_dataset(data, Split::kTest);
+}
+
+}  // namespace
+
 RunConfig resolve(const std::string& model, const TrainingFlags& flags) {
   const ModelEntry& entry = find_model(model);
   if (flags.data.empty()) {
@@ -41,15 +65,14 @@ RunConfig resolve(const std::string& model, const TrainingFlags& flags) {
                    .class_names = {},
                    .data = flags.data,
                    .limit = flags.limit,
-                   .seed = flags.seed,
+                   .seed = flags.seed.value_or(1),
                    .recipe = find_recipe(flags.recipe.empty() ? entry.recipe : flags.recipe)};
-  for (const std::string& setting : flags.settings) {
-    config.recipe = with_setting(config.recipe, setting);
-  }
+  for (const std::string& setting : flags.settings) apply(setting, config.recipe);
   if (flags.epochs > 0) config.recipe.epochs = flags.epochs;
   if (flags.batch_size > 0) config.recipe.batch_size = flags.batch_size;
 
   const std::unique_ptr<Dataset> data = open_dataset(flags.data, Split::kTrain);
+  check_test_images(flags.data);
   const int64_t images = flags.limit > 0 ? std::min(flags.limit, data->size()) : data->size();
   if (config.recipe.validation_size >= images) {
     throw std::invalid_argument(
@@ -70,6 +93,12 @@ RunConfig resolve(const std::string& model, const TrainingFlags& flags) {
       }
     }
     config.recipe.train_transforms = Preprocessing(std::move(transforms));
+    if (needs_measuring(config.recipe.train_transforms)) {
+      throw FormatError(
+          "the recipe measures train_transforms' normalize as that of eval_transforms, "
+          "which has none",
+          "give eval_transforms a normalize, too");
+    }
   }
   config.input = input_shape(*data, config.recipe.eval_transforms);
   return config;
@@ -87,7 +116,10 @@ TrainerOptions trainer_options(const std::filesystem::path& run, const TrainingF
 }
 
 Json finish_run(Trainer& trainer, const std::filesystem::path& run) {
-  trainer.train();
+  {
+    const InterruptGuard guard;
+    trainer.train();
+  }
   trainer.load_best();
   const RunFolder folder{run};
   const RunConfig& config = trainer.config();
@@ -102,7 +134,7 @@ Json finish_run(Trainer& trainer, const std::filesystem::path& run) {
 
   Json result = {{"model", config.model}, {"data", config.data}, {"run", run.string()}};
   const std::vector<EpochMetrics> metrics = read_metrics(folder.metrics());
-  const EpochMetrics* best = &metrics.back();
+  const EpochMetrics* best = &metrics.front();  // the first of equals, as it was kept
   double seconds = 0;
   for (const EpochMetrics& epoch : metrics) {
     if (epoch.validation_accuracy > best->validation_accuracy) best = &epoch;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,7 +16,7 @@ struct TrainingFlags {
   std::vector<std::string> settings;
   int64_t epochs = 0;
   int64_t batch_size = 0;
-  uint64_t seed = 1;
+  std::optional<uint64_t> seed = std::nullopt;  ///< absent: 1
   int64_t limit = 0;
   std::string device = "cpu";
   int loader_threads = 1;

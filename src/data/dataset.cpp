@@ -48,10 +48,17 @@ class Subset final : public Dataset {
 
 }  // namespace
 
-std::unique_ptr<Dataset> open_dataset(const std::string& spelling, Split split) {
+namespace {
+
+struct Spelling {
+  std::string kind;
+  fs::path path;  // of all kinds but fashion-mnist
+};
+
+Spelling parse_spelling(const std::string& spelling) {
   const size_t colon = spelling.find(':');
   const std::string kind = spelling.substr(0, colon);
-  if (kind == "fashion-mnist" && colon == std::string::npos) return open_fashion_mnist(split);
+  if (kind == "fashion-mnist" && colon == std::string::npos) return {kind, {}};
   const std::vector<std::string> kinds = {"fashion-mnist", "idx", "cifar10", "folder"};
   if (std::ranges::find(kinds, kind) == kinds.end()) {
     const LookupError error = unknown_name("kind of data set", kind, kinds);
@@ -63,6 +70,21 @@ std::unique_ptr<Dataset> open_dataset(const std::string& spelling, Split split) 
   }
   const fs::path path = spelling.substr(colon + 1);
   if (!fs::exists(path)) throw IoError(fmt::format("there is no {}", path.string()));
+  return {kind, path};
+}
+
+}  // namespace
+
+bool has_test_images(const std::string& spelling) {
+  const auto [kind, path] = parse_spelling(spelling);
+  if (kind == "cifar10") return fs::is_directory(path);
+  if (kind == "folder") return fs::is_directory(path / "train");
+  return true;
+}
+
+std::unique_ptr<Dataset> open_dataset(const std::string& spelling, Split split) {
+  const auto [kind, path] = parse_spelling(spelling);
+  if (kind == "fashion-mnist") return open_fashion_mnist(split);
   if (kind == "idx") return open_idx(path, split, {});
   if (kind == "cifar10") return open_cifar10(path, split);
   return open_folder(path, split);

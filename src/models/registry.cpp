@@ -92,7 +92,9 @@ Graph build_model(const std::string& name, ModelOptions options) {
     throw ShapeError("[input] needs (C, H, W), got " + to_string(options.input));
   }
   if (options.classes < 1) throw ShapeError("[" + name + "] needs at least one class");
-  return entry.build(options);
+  Graph graph = entry.build(options);
+  verify(graph);
+  return graph;
 }
 
 }  // namespace striate

@@ -34,7 +34,7 @@ void add_cell(std::string& out, const ConfusedPair& entry, const std::vector<std
   append(out, R"(<td class="{}{}" style="--s:{:.2f}" title="{} → {}: {}, {} of the class">{}</td>)",
          entry.truth == entry.predicted ? "hit" : "miss", strength > 0.55 ? " strong" : "",
          strength, escape_name(names[entry.truth]), escape_name(names[entry.predicted]),
-         count_text(entry.images), percent_text(entry.share, 1), count_text(entry.images));
+         with_thousands(entry.images), percent_text(entry.share, 1), with_thousands(entry.images));
 }
 
 std::string bar_cell(double value) {
@@ -143,7 +143,7 @@ std::string pairs_markup(const Confusion& confusion, const std::vector<std::stri
   for (const ConfusedPair& pair : pairs)
     append(out, "<tr><th scope=\"row\">{}</th><td class=\"text\">{}</td><td>{}</td>{}</tr>\n",
            escape_name(names[pair.truth]), escape_name(names[pair.predicted]),
-           count_text(pair.images), bar_cell(pair.share));
+           with_thousands(pair.images), bar_cell(pair.share));
   return out + "</tbody></table></div>\n";
 }
 
@@ -154,7 +154,7 @@ std::string scores_markup(const std::vector<ClassScore>& scores,
       "<th scope=\"col\">Precision</th><th scope=\"col\">Recall</th></tr></thead>\n<tbody>\n";
   for (const ClassScore& score : scores)
     append(out, "<tr><th scope=\"row\">{}</th><td>{}</td>{}{}</tr>\n",
-           escape_name(names[score.index]), count_text(score.images), bar_cell(score.precision),
+           escape_name(names[score.index]), with_thousands(score.images), bar_cell(score.precision),
            bar_cell(score.recall));
   return out + "</tbody>";
 }

@@ -92,14 +92,6 @@ int64_t character_count(std::string_view text) {
   return count;
 }
 
-std::string count_text(int64_t count) {
-  std::string digits = std::to_string(count);
-  const int64_t first = count < 0 ? 1 : 0;
-  for (int64_t i = static_cast<int64_t>(digits.size()) - 3; i > first; i -= 3)
-    digits.insert(static_cast<size_t>(i), 1, ',');
-  return digits;
-}
-
 std::string percent_text(double ratio, int decimals) {
   if (!std::isfinite(ratio)) return std::string(kDash);
   return fmt::format("{:.{}f} %", 100 * ratio, decimals);
@@ -116,7 +108,7 @@ std::string duration_text(double seconds) {
   // Beyond this many years the text says nothing more.
   const auto whole = static_cast<int64_t>(std::min(std::round(seconds), 1e12));
   if (whole < 3600) return fmt::format("{} min {:02} s", whole / 60, whole % 60);
-  return fmt::format("{} h {:02} min", count_text(whole / 3600), whole % 3600 / 60);
+  return fmt::format("{} h {:02} min", with_thousands(whole / 3600), whole % 3600 / 60);
 }
 
 }  // namespace striate

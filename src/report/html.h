@@ -8,6 +8,8 @@
 #include <string_view>
 #include <utility>
 
+#include "striate/base/text.h"
+
 namespace striate {
 
 template <class... Arguments>
@@ -25,8 +27,6 @@ std::string escape_name(std::string_view text, int64_t limit = 60);
 /// The number of characters that a reader sees in an UTF-8 text.
 int64_t character_count(std::string_view text);
 
-/// "12,345"
-std::string count_text(int64_t count);
 /// A ratio as "97.3 %", or a dash when it is not finite.
 std::string percent_text(double ratio, int decimals);
 /// `significant` digits, or a dash when the number is not finite.

@@ -35,7 +35,7 @@ void add_figure(std::string& out, const Figure& figure) {
 }
 
 std::string plural(int64_t count, const std::string& noun) {
-  return count_text(count) + " " + noun + (count == 1 ? "" : "s");
+  return with_thousands(count) + " " + noun + (count == 1 ? "" : "s");
 }
 
 // The epoch with the highest validation accuracy, the first of equals.
@@ -58,7 +58,7 @@ void add_headline(std::string& out, const RunReport& report, const ConfusionSumm
                          fmt::format("95 % confidence: {:.2f} to {:.2f} %", 100 * interval.low,
                                      100 * interval.high)});
     add_figure(figures, {"Error", percent_text(1 - accuracy, 2),
-                         fmt::format("{} of {}", count_text(summary.images - summary.correct),
+                         fmt::format("{} of {}", with_thousands(summary.images - summary.correct),
                                      plural(summary.images, "image"))});
   }
   if (const EpochRecord* best = best_epoch(report.epochs)) {
@@ -183,7 +183,7 @@ void add_classes(std::string& out, const RunReport& report, const ConfusionSumma
   out += "<div class=\"columns even\">\n";
   out += pairs_markup(report.confusion, names);
   out += scores_table(worst, names, "Classes of the lowest recall");
-  const std::string all = count_text(static_cast<int64_t>(names.size()));
+  const std::string all = with_thousands(static_cast<int64_t>(names.size()));
   out += "</div>\n<details>\n<summary>All " + all + " classes</summary>\n";
   out += scores_table(summary.classes, names, "Precision and recall of each class");
   out += "</details>\n</section>\n";

@@ -1,4 +1,4 @@
-#include "runtime/initialize.h"
+#include "striate/runtime/initialize.h"
 
 #include <ATen/ops/empty.h>
 #include <ATen/ops/zeros.h>

@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <set>
 
-#include "runtime/initialize.h"
 #include "striate/base/error.h"
+#include "striate/runtime/initialize.h"
 
 namespace striate {
 
@@ -29,10 +29,27 @@ std::vector<int64_t> both(const Size2& size) {
 // Whether a value must stay as it is because the gradient formula of the operator that made it
 // reads it again, or because it shares its memory with that operator's input.
 bool must_stay(const Op& op) {
-  return std::holds_alternative<ReLU>(op) || std::holds_alternative<ScaledTanh>(op) ||
-         std::holds_alternative<MaxPool2d>(op) || std::holds_alternative<Input>(op) ||
-         std::holds_alternative<Flatten>(op) || std::holds_alternative<Subsample>(op) ||
-         std::holds_alternative<Dropout>(op);
+  return std::visit(
+      overloaded{
+          [](const Input&) { return true; },        // the caller's
+          [](const ReLU&) { return true; },         // read by its gradient
+          [](const ScaledTanh&) { return true; },   // read by its gradient
+          [](const MaxPool2d&) { return true; },    // read by its gradient
+          [](const Flatten&) { return true; },      // a view
+          [](const Subsample&) { return true; },    // a view
+          [](const Dropout&) { return true; },      // in evaluation, its input itself
+          [](const PadChannels&) { return true; },  // padded by nothing, perhaps its input itself
+          [](const AdaptiveAvgPool2d&) { return true; },  // likewise, to its input's size
+          [](const Conv2d&) { return false; },
+          [](const Linear&) { return false; },
+          [](const BatchNorm2d&) { return false; },
+          [](const ChannelAffine&) { return false; },
+          [](const AvgPool2d&) { return false; },
+          [](const Add&) { return false; },
+          [](const Concat&) { return false; },
+          [](const NegativeSquaredDistance&) { return false; },
+      },
+      op);
 }
 
 at::Tensor make_connection_mask(const Conv2d& conv, const Shape& weight_shape) {
@@ -52,6 +69,34 @@ Network::Network(Graph graph, uint64_t seed, Layout layout)
       specs_(striate::tensors(graph_)) {
   for (const TensorSpec& spec : specs_) register_tensor(spec, in_layout(initial_value(spec, seed)));
   plan();
+}
+
+Network::Network(Graph graph, const Weights& weights, Layout layout)
+    : torch::nn::Module(graph.name()),
+      graph_(std::move(graph)),
+      layout_(layout),
+      specs_(striate::tensors(graph_)) {
+  check_weights(graph_, weights);
+  for (const TensorSpec& spec : specs_) {
+    const at::ScalarType type = spec.kind == TensorSpec::Kind::kCounter ? at::kLong : at::kFloat;
+    const auto found = weights.tensors.find(spec.key);
+    at::Tensor value = at::zeros(spec.shape, type);
+    if (found != weights.tensors.end()) value.copy_(found->second);
+    register_tensor(spec, in_layout(value));
+  }
+  plan();
+}
+
+void Network::to(torch::Dtype dtype, bool non_blocking) {
+  at::NoGradGuard no_grad;
+  for (const auto& [key, tensor] : tensors_) {
+    if (tensor.is_floating_point()) tensor.set_data(tensor.to(dtype, non_blocking));
+  }
+}
+
+void Network::to(torch::Device device, torch::Dtype dtype, bool non_blocking) {
+  to(device, non_blocking);
+  to(dtype, non_blocking);
 }
 
 at::Tensor Network::in_layout(const at::Tensor& tensor) const {
@@ -264,8 +309,10 @@ NamedValues Network::forward(const at::Tensor& images, const ForwardOptions& opt
     // A tapped value belongs to the caller.
     const bool reuse = step.may_overwrite_input && !taps.contains(inputs[0]);
     values[static_cast<size_t>(step.node)] = execute(step, values, reuse);
-    for (const std::string& name : taps[step.node]) {
-      result[name] = values[static_cast<size_t>(step.node)];
+    if (const auto tap = taps.find(step.node); tap != taps.end()) {
+      for (const std::string& name : tap->second) {
+        result[name] = values[static_cast<size_t>(step.node)];
+      }
     }
     for (const int64_t value : step.free_after) values[static_cast<size_t>(value)].reset();
   }
@@ -302,10 +349,11 @@ class Differences {
 
 }  // namespace
 
-void load_weights(Network& network, const Weights& weights) {
+void check_weights(const Graph& graph, const Weights& weights) {
   Differences differences;
-  for (size_t i = 0; i < network.specs().size(); ++i) {
-    const TensorSpec& spec = network.specs()[i];
+  std::set<std::string> known;
+  for (const TensorSpec& spec : tensors(graph)) {
+    known.insert(spec.key);
     const auto found = weights.tensors.find(spec.key);
     if (found == weights.tensors.end()) {
       if (spec.kind != TensorSpec::Kind::kCounter) differences.add(spec.key + " is missing");
@@ -314,15 +362,17 @@ void load_weights(Network& network, const Weights& weights) {
                                   to_string(found->second.sizes().vec()), to_string(spec.shape)));
     }
   }
-  std::set<std::string> known;
-  for (const TensorSpec& spec : network.specs()) known.insert(spec.key);
   for (const auto& [key, tensor] : weights.tensors) {
     if (!known.contains(key)) differences.add(key + " is not in the network");
   }
   if (!differences.none()) {
-    throw ShapeError(fmt::format("the weights are not those of {}:{}", network.graph().name(),
-                                 differences.text()));
+    throw ShapeError(
+        fmt::format("the weights are not those of {}:{}", graph.name(), differences.text()));
   }
+}
+
+void load_weights(Network& network, const Weights& weights) {
+  check_weights(network.graph(), weights);
   at::NoGradGuard no_grad;
   for (const auto& [key, tensor] : network.tensors()) {
     const auto found = weights.tensors.find(key);
@@ -330,15 +380,27 @@ void load_weights(Network& network, const Weights& weights) {
   }
 }
 
-std::string first_non_finite(Network& network, const at::Tensor& images) {
-  const auto finite = [](const at::Tensor& tensor) {
-    return !tensor.is_floating_point() || at::isfinite(tensor).all().item<bool>();
-  };
+namespace {
+
+bool finite(const at::Tensor& tensor) {
+  return !tensor.is_floating_point() || at::isfinite(tensor).all().item<bool>();
+}
+
+}  // namespace
+
+std::string first_non_finite_weight(const Network& network) {
   at::NoGradGuard no_grad;
-  if (!finite(images)) return "input";
   for (const auto& [key, tensor] : network.tensors()) {
     if (!finite(tensor)) return key;
   }
+  return "";
+}
+
+std::string first_non_finite(Network& network, const at::Tensor& images) {
+  at::NoGradGuard no_grad;
+  if (!finite(images)) return "input";
+  const std::string weight = first_non_finite_weight(network);
+  if (!weight.empty()) return weight;
   ForwardOptions options;
   for (const Node& node : network.graph().nodes()) options.taps.push_back(node.name);
   const NamedValues values = network.forward(images, options);

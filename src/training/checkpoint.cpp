@@ -1,6 +1,6 @@
 #include "training/checkpoint.h"
 
-#include <ATen/CPUGeneratorImpl.h>
+#include <ATen/Context.h>
 #include <ATen/Parallel.h>
 #include <fmt/format.h>
 
@@ -15,11 +15,20 @@ constexpr const char* kWeights = "weights/";
 constexpr const char* kOptimizer = "optimizer/";
 constexpr const char* kGenerator = "generator";
 
-at::Generator generator() {
-  return at::detail::getDefaultCPUGenerator();
+at::Device device_of(const Network& network) {
+  return network.tensors().front().second.device();
 }
 
-Json to_json(const Position& p) {
+// What dropout draws from.
+at::Generator generator(const Network& network) {
+  return at::globalContext().defaultGenerator(device_of(network));
+}
+
+std::string device_name(const Network& network) {
+  return c10::DeviceTypeName(device_of(network).type(), /*lower_case=*/true);
+}
+
+Json to_json(const Position& p, const Network& network) {
   return {{"epoch", p.epoch},
           {"step", p.step},
           {"loss_sum", p.loss_sum},
@@ -31,10 +40,11 @@ Json to_json(const Position& p) {
           {"best_epoch", p.best_epoch},
           {"metrics_bytes", p.metrics_bytes},
           {"finished", p.finished},
+          {"device", device_name(network)},
           {"threads", at::get_num_threads()}};
 }
 
-Position position_from_json(const Json& json, const std::string& where) {
+Position position_from_json(const Json& json, const std::string& where, const Network& network) {
   JsonReader reader(json, where);
   Position p;
   p.epoch = reader.get<int64_t>("epoch");
@@ -48,8 +58,14 @@ Position position_from_json(const Json& json, const std::string& where) {
   p.best_epoch = reader.get<int64_t>("best_epoch");
   p.metrics_bytes = reader.get<int64_t>("metrics_bytes");
   p.finished = reader.get<bool>("finished");
+  const auto device = reader.get<std::string>("device");
   const auto threads = reader.get<int>("threads");
   reader.finish();
+  if (device != device_name(network)) {
+    throw Error(fmt::format("the run used device {}, this is {}: its numbers would differ", device,
+                            device_name(network)),
+                fmt::format("resume with --device {}", device));
+  }
   if (threads != at::get_num_threads()) {
     throw Error(fmt::format("the run used {} compute threads, this is {}: its numbers would differ",
                             threads, at::get_num_threads()),
@@ -84,8 +100,8 @@ void save_checkpoint(const std::filesystem::path& path, const CheckpointParts& p
     file.tensors[kWeights + key] = tensor;
   }
   for (const auto& [key, tensor] : parts.optimizer.state()) file.tensors[kOptimizer + key] = tensor;
-  file.tensors[kGenerator] = generator().get_state();
-  file.metadata["position"] = to_json(position).dump();
+  file.tensors[kGenerator] = generator(parts.network).get_state();
+  file.metadata["position"] = to_json(position, parts.network).dump();
   file.metadata["schedule"] = parts.schedule.state().dump();
   write_safetensors(file, path);
 }
@@ -93,15 +109,21 @@ void save_checkpoint(const std::filesystem::path& path, const CheckpointParts& p
 Position load_checkpoint(const std::filesystem::path& path, const CheckpointParts& parts) {
   const Weights file = read_weights(path);
   const std::string where = path.string();
-  const Position position = position_from_json(
-      parse_json(text(file, "position", where), where + ": position"), where + ": position");
-  load_weights(parts.network, {.tensors = part(file, kWeights), .metadata = {}});
+  const Position position =
+      position_from_json(parse_json(text(file, "position", where), where + ": position"),
+                         where + ": position", parts.network);
+  try {
+    load_weights(parts.network, {.tensors = part(file, kWeights), .metadata = {}});
+  } catch (const ShapeError& error) {
+    throw FormatError(fmt::format("{}: {}", where, error.what()),
+                      "it is the checkpoint of another run");
+  }
   parts.optimizer.load_state(part(file, kOptimizer));
   const auto state = file.tensors.find(kGenerator);
   if (state == file.tensors.end()) {
     throw FormatError(where + " is not a checkpoint: it has no " + kGenerator);
   }
-  generator().set_state(state->second.clone());
+  generator(parts.network).set_state(state->second.clone());
   parts.schedule.load_state(parse_json(text(file, "schedule", where), where + ": schedule"));
   return position;
 }

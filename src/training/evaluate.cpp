@@ -19,6 +19,21 @@ double mean_cross_entropy(const at::Tensor& probabilities, const at::Tensor& lab
   return -right.clamp_min(1e-12).log().mean().item<double>();
 }
 
+// Evaluation mode while it lives.
+class EvaluationMode {
+ public:
+  explicit EvaluationMode(Network& network) : network_(network), before_(network.is_training()) {
+    network_.eval();
+  }
+  ~EvaluationMode() { network_.train(before_); }
+  EvaluationMode(const EvaluationMode&) = delete;
+  EvaluationMode& operator=(const EvaluationMode&) = delete;
+
+ private:
+  Network& network_;
+  bool before_;
+};
+
 void check_labels(const Network& network, const at::Tensor& labels) {
   const int64_t classes = network.graph().shape(network.graph().outputs().front().second)[0];
   const int64_t largest = labels.max().item<int64_t>();
@@ -33,8 +48,7 @@ void check_labels(const Network& network, const at::Tensor& labels) {
 Predictions predict(Network& network, Loader& loader,
                     const std::function<void(int64_t)>& progress) {
   at::NoGradGuard no_grad;
-  const bool was_training = network.is_training();
-  network.eval();
+  const EvaluationMode mode(network);
   const at::TensorOptions options = network.tensors().front().second.options();
   std::vector<at::Tensor> probabilities;
   std::vector<at::Tensor> labels;
@@ -51,7 +65,6 @@ Predictions predict(Network& network, Loader& loader,
     done += count;
     if (progress) progress(done);
   }
-  network.train(was_training);
   Predictions result{.probabilities = at::cat(probabilities), .labels = at::cat(labels)};
   result.loss = mean_cross_entropy(result.probabilities, result.labels);
   return result;

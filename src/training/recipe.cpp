@@ -195,14 +195,23 @@ Recipe with_setting(const Recipe& recipe, const std::string& setting) {
                       "as --set optimizer.learning_rate=0.05");
   }
   const std::string text = setting.substr(equals + 1);
-  Json value = Json::parse(text, nullptr, /*allow_exceptions=*/false);
-  if (value.is_discarded()) value = text;
+  Json value = text;  // a word, unless it is JSON
+  try {
+    value = parse_json(text, "--set");
+  } catch (const FormatError&) {
+  }
 
   Json json = to_json(recipe);
   std::string path = "/" + setting.substr(0, equals);
   std::ranges::replace(path, '.', '/');
   try {
-    json[Json::json_pointer(path)] = value;
+    const Json::json_pointer pointer(path);
+    // A new name in an object is refused below, with the nearest; a list is not made longer.
+    if (!json.contains(pointer) && !json.at(pointer.parent_pointer()).is_object()) {
+      throw FormatError(fmt::format("--set {} names no value of a recipe", setting),
+                        "striate recipes NAME prints a recipe with all its values");
+    }
+    json[pointer] = value;
   } catch (const Json::exception&) {
     throw FormatError(fmt::format("--set {} names no value of a recipe", setting),
                       "striate recipes NAME prints a recipe with all its values");

@@ -16,6 +16,7 @@ Json to_json(const RunConfig& config) {
           {"input", config.input},
           {"class_names", config.class_names},
           {"data", config.data},
+          {"initial_weights", config.initial_weights},
           {"limit", config.limit},
           {"seed", config.seed},
           {"recipe", to_json(config.recipe)}};
@@ -28,6 +29,7 @@ RunConfig run_config_from_json(const Json& json, const std::string& where) {
   config.input = reader.get<Shape>("input");
   config.class_names = reader.get<std::vector<std::string>>("class_names");
   config.data = reader.get<std::string>("data");
+  config.initial_weights = reader.get<std::string>("initial_weights");
   config.limit = reader.get<int64_t>("limit");
   config.seed = reader.get<uint64_t>("seed");
   config.recipe = recipe_from_json(reader.at("recipe"), where + ".recipe");

@@ -1,7 +1,6 @@
 #include "striate/training/trainer.h"
 
 #include <ATen/ATen.h>
-#include <ATen/CPUGeneratorImpl.h>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <torch/csrc/autograd/autograd.h>
@@ -30,7 +29,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
-constexpr int64_t kEvaluationBatch = 256;
+constexpr int64_t kEvaluationViews = 256;  // in a batch
 
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
@@ -51,11 +50,17 @@ struct TrainingData {
 
 TrainingData open_training_data(const RunConfig& config) {
   std::shared_ptr<const Dataset> all = open_dataset(config.data, Split::kTrain);
+  if (all->class_names() != config.class_names) {
+    throw FormatError(
+        fmt::format("{} has other classes than when the run began: {} now, {} then", config.data,
+                    all->class_names().size(), config.class_names.size()),
+        "bring back the classes that the run's recipe.json lists");
+  }
   if (config.limit > 0 && config.limit < all->size()) {
     all = subset(all, hold_out(all->size(), config.limit, config.seed).validation);
   }
   if (config.recipe.validation_size == 0) return {all, nullptr};
-  // The same images are held out whatever the seed, so that runs can be compared.
+  // Of the same images the same are held out whatever the seed, so that runs can be compared.
   const HeldOut parts = hold_out(all->size(), config.recipe.validation_size, 0);
   return {subset(all, parts.training), subset(all, parts.validation)};
 }
@@ -112,7 +117,7 @@ class Trainer::State {
         schedule_(config_.recipe.schedule, config_.recipe.epochs, loader_.batch_count()) {
     network_.to(device_);
     optimizer_ = std::make_unique<Optimizer>(network_, config_.recipe.optimizer);
-    at::Generator generator = at::detail::getDefaultCPUGenerator();
+    at::Generator generator = at::globalContext().defaultGenerator(device_);
     generator.set_current_seed(config_.seed);
   }
 
@@ -122,6 +127,7 @@ class Trainer::State {
                     "go on with it by --resume, or choose another folder with --out");
     }
     if (initial != nullptr) load_weights(network_, *initial);
+    remove_partial_files(folder_.path);
     write_file_atomically(folder_.metrics(), std::string());
     save();
     // Last: with it the folder holds a run.
@@ -132,7 +138,8 @@ class Trainer::State {
     remove_partial_files(folder_.path);
     remove_partial_files(folder_.checkpoint().parent_path());
     position_ = load_checkpoint(folder_.checkpoint(), parts());
-    if (position_.epoch < 0 || position_.epoch > config_.recipe.epochs || position_.step < 0 ||
+    const int64_t last_epoch = config_.recipe.epochs - (position_.finished ? 0 : 1);
+    if (position_.epoch < 0 || position_.epoch > last_epoch || position_.step < 0 ||
         position_.step > loader_.batch_count() || position_.metrics_bytes < 0) {
       throw FormatError(fmt::format("{}: a checkpoint at epoch {}, step {} does not fit its run",
                                     folder_.checkpoint().string(), position_.epoch,
@@ -151,6 +158,7 @@ class Trainer::State {
     while (!position_.finished) {
       train_epoch();
       end_epoch();
+      if (stop_requested()) stop();
     }
   }
 
@@ -162,7 +170,9 @@ class Trainer::State {
  private:
   CheckpointParts parts() { return {network_, *optimizer_, schedule_}; }
 
+  // Never saves what can't be gone on with.
   void save() {
+    check_weights_are_finite();
     save_checkpoint(folder_.checkpoint(), parts(), position_);
     last_save_ = Clock::now();
     steps_since_save_ = 0;
@@ -219,9 +229,7 @@ class Trainer::State {
                     culprit.empty()
                         ? std::string("every layer is finite, the loss itself is not")
                         : fmt::format("the first value that is not finite is [{}]", culprit)),
-        fmt::format("lower the learning rate (it is {:.4g}), warm up, or clip the gradient; {} "
-                    "holds the last good state",
-                    learning_rate(position_.step), folder_.checkpoint().string()));
+        hint_of_divergence());
   }
 
   StepProgress progress() const {
@@ -236,14 +244,32 @@ class Trainer::State {
                 position_.seconds / done * (static_cast<double>(loader_.batch_count()) - done)};
   }
 
+  void check_weights_are_finite() const {
+    const std::string culprit = first_non_finite_weight(network_);
+    if (culprit.empty()) return;
+    throw Error(fmt::format("the weight {} is not finite after epoch {}, step {}", culprit,
+                            position_.epoch + 1, position_.step),
+                hint_of_divergence());
+  }
+
+  std::string hint_of_divergence() const {
+    return fmt::format(
+        "lower the learning rate (it is {:.4g}), warm up, or clip the gradient; {} "
+        "holds the last good state",
+        learning_rate(position_.step), folder_.checkpoint().string());
+  }
+
+  bool stop_requested() const { return options_.stop != nullptr && options_.stop->load(); }
+
+  [[noreturn]] void stop() {
+    save();
+    throw Interrupted(fmt::format("interrupted in epoch {}, step {}; the state is saved",
+                                  position_.epoch + 1, position_.step),
+                      fmt::format("go on with: striate train --resume {}", folder_.path.string()));
+  }
+
   void save_when_due() {
-    if (options_.stop != nullptr && options_.stop->load()) {
-      save();
-      throw Interrupted(
-          fmt::format("interrupted in epoch {}, step {}; the state is saved", position_.epoch + 1,
-                      position_.step),
-          fmt::format("go on with: striate train --resume {}", folder_.path.string()));
-    }
+    if (stop_requested()) stop();
     const bool steps_due =
         options_.checkpoint_steps > 0 && steps_since_save_ >= options_.checkpoint_steps;
     if (steps_due || seconds_since(last_save_) >= options_.checkpoint_seconds) save();
@@ -262,7 +288,9 @@ class Trainer::State {
                          .waited_seconds = position_.waited_seconds};
     if (data_.validation != nullptr) {
       Loader loader(*data_.validation, config_.recipe.eval_transforms,
-                    {.batch_size = kEvaluationBatch, .threads = options_.loader_threads});
+                    {.batch_size = std::max<int64_t>(
+                         1, kEvaluationViews / config_.recipe.eval_transforms.views()),
+                     .threads = options_.loader_threads});
       const Predictions predictions = predict(network_, loader);
       metrics.validation_loss = predictions.loss;
       metrics.validation_accuracy = accuracy(predictions).top1;
@@ -273,6 +301,7 @@ class Trainer::State {
   // Weights, then the line of metrics, then the checkpoint that counts them: a kill in between
   // repeats the rest of the epoch and writes the same again.
   void end_epoch() {
+    check_weights_are_finite();
     const EpochMetrics metrics = measure_epoch();
     const bool measured = std::isfinite(metrics.validation_accuracy);
     if (measured) schedule_.epoch_ended(metrics.validation_accuracy);

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -110,6 +111,17 @@ TEST_F(FileTest, AFolderIsLockedOnce) {
     EXPECT_THROW(FolderLock{folder_ / "run"}, IoError);
   }
   EXPECT_NO_THROW(FolderLock{folder_ / "run"});
+}
+
+TEST_F(FileTest, WritesThroughALinkAndNotOverAPipe) {
+  write_file_atomically(folder_ / "target", std::string("old"));
+  fs::create_symlink(folder_ / "target", folder_ / "link");
+  write_file_atomically(folder_ / "link", std::string("new"));
+  EXPECT_TRUE(fs::is_symlink(folder_ / "link"));
+  EXPECT_EQ(read_text(folder_ / "target"), "new");
+  ASSERT_EQ(mkfifo((folder_ / "pipe").c_str(), 0600), 0);
+  EXPECT_THROW(write_file_atomically(folder_ / "pipe", std::string("new")), IoError);
+  EXPECT_TRUE(fs::is_fifo(folder_ / "pipe"));
 }
 
 TEST_F(FileTest, MapsAnEmptyFile) {

@@ -34,5 +34,15 @@ TEST(JsonReader, NamesAValueOfTheWrongType) {
   EXPECT_THROW(reader.get<int64_t>("batch_size"), FormatError);
 }
 
+TEST(JsonReader, DoesNotCutNumbersToIntegers) {
+  const Json json = parse_json(R"({"a": 1.5, "b": [1, 2.5], "c": 1e30, "d": -1, "e": [3]})", "x");
+  JsonReader reader(json, "x");
+  EXPECT_THROW(reader.get<int64_t>("a"), FormatError);
+  EXPECT_THROW(reader.get<std::vector<int64_t>>("b"), FormatError);
+  EXPECT_THROW(reader.get<int64_t>("c"), FormatError);
+  EXPECT_THROW(reader.get<uint64_t>("d"), FormatError);
+  EXPECT_EQ(reader.get<std::vector<int64_t>>("e"), (std::vector<int64_t>{3}));
+}
+
 }  // namespace
 }  // namespace striate

@@ -142,7 +142,7 @@ void Program::write_weights(const std::string& model, const std::string& name) c
   Weights weights = weights_of(network);
   std::vector<std::string> class_names;
   for (int64_t k = 0; k < entry.defaults.classes; ++k) {
-    class_names.push_back("class " + std::to_string(k));
+    class_names.push_back(std::to_string(k));
   }
   weights.metadata = to_metadata({.model = model,
                                   .input = entry.defaults.input,

@@ -138,7 +138,7 @@ TEST_F(Training, StartsFromGivenWeights) {
 TEST_F(Training, AWrongSettingIsAnErrorAndStartsNoRun) {
   const auto failing = [&](const std::string& setting, const std::vector<std::string>& parts) {
     expect_failure(
-        joined(joined({"train", "lenet5", "--out", "run"}, quick_flags()), {"--set", setting}), 1,
+        joined(joined({"train", "lenet5", "--out", "run"}, quick_flags()), {"--set", setting}), 2,
         parts);
     EXPECT_FALSE(fs::exists(folder_ / "run")) << setting;
   };

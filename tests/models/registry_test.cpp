@@ -71,8 +71,7 @@ TEST(Registry, EveryModelIsAWholeGraphAtItsOwnAndASecondSize) {
   for (const ModelEntry& entry : model_registry()) {
     if (entry.name == "resnet1202") continue;  // the same builder as resnet110
     EXPECT_NO_THROW(verify(build_model(entry.name))) << entry.name;
-    // LeNet-5's last convolution needs its 32 pixels and takes more only in the modern form.
-    const int64_t size = entry.name == "lenet5@paper" ? 32 : entry.defaults.input[1] + 32;
+    const int64_t size = entry.defaults.input[1] + 32;
     const Graph graph = build_model(entry.name, {.input = {4, size, size}, .classes = 7});
     EXPECT_NO_THROW(verify(graph)) << entry.name;
     EXPECT_EQ(graph.shape(graph.output("logits")), (Shape{7})) << entry.name;

@@ -1,4 +1,4 @@
-#include "runtime/initialize.h"
+#include "striate/runtime/initialize.h"
 
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>

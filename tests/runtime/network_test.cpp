@@ -1,6 +1,8 @@
 #include "striate/runtime/network.h"
 
 #include <ATen/ATen.h>
+#include <c10/core/Allocator.h>
+#include <c10/util/ThreadLocalDebugInfo.h>
 #include <gtest/gtest.h>
 
 #include "striate/base/error.h"
@@ -48,6 +50,49 @@ TEST(Network, GivesTheValueOfAnyNode) {
   EXPECT_TRUE(sum.clamp_min(0).equal(values.at("block.0.relu_1")));
   EXPECT_TRUE(values.at("input").equal(x));
   EXPECT_TRUE(values.at("logits").equal(network.forward(x)));
+}
+
+// Counts LibTorch's allocations of one size.
+class AllocationCount final : public c10::MemoryReportingInfoBase {
+ public:
+  explicit AllocationCount(int64_t bytes) : bytes_(bytes) {}
+  void reportMemoryUsage(void*, int64_t size, size_t, size_t, c10::Device) override {
+    count += size == bytes_ ? 1 : 0;
+  }
+  bool memoryProfilingEnabled() const override { return true; }
+
+  int64_t count = 0;
+
+ private:
+  int64_t bytes_;
+};
+
+int64_t allocations_of_outputs(const Graph& graph, const ForwardOptions& options) {
+  Network network(graph, 1);
+  network.eval();
+  at::NoGradGuard no_grad;
+  const at::Tensor images = at::randn({2, 3, 32, 32});
+  auto counter = std::make_shared<AllocationCount>(2 * 7 * 32 * 32 * 4);
+  const c10::DebugInfoGuard guard(c10::DebugInfoKind::PROFILER_STATE, counter);
+  network.forward(images, options);
+  return counter->count;
+}
+
+TEST(Network, AReluWritesOverAValueThatNobodyElseNeeds) {
+  const auto graph_of = [](bool with_relu) {
+    Graph graph("net", {3, 32, 32});
+    const Scope s(graph);
+    Value x =
+        s.batch_norm2d("bn", s.conv2d("c", graph.input(), {.out_channels = 7, .kernel_size = 1}));
+    if (with_relu) x = s.relu(x);
+    graph.set_output("y", x);
+    return graph;
+  };
+  const int64_t without = allocations_of_outputs(graph_of(false), {});
+  EXPECT_GT(without, 0);
+  EXPECT_EQ(allocations_of_outputs(graph_of(true), {}), without);
+  // A tapped value is the caller's.
+  EXPECT_EQ(allocations_of_outputs(graph_of(true), {.taps = {"bn"}}), without + 1);
 }
 
 TEST(Network, RefusesATapThatDoesNotExist) {
@@ -115,6 +160,23 @@ TEST(Network, ABlockWhoseLastScaleIsZeroIsTheIdentity) {
         network.forward(at::randn({2, 3, 8, 8}), {.taps = {"relu", "block.0.relu_1"}});
     EXPECT_TRUE(values.at("block.0.relu_1").equal(values.at("relu")));
   }
+}
+
+TEST(Network, OfWeightsIsTheNetworkThatTheyCameFrom) {
+  Network from(small_residual_network(), 1);
+  const Network same(small_residual_network(), weights_of(from));
+  for (const auto& [key, tensor] : from.tensors()) {
+    EXPECT_TRUE(tensor.equal(same.tensor(key))) << key;
+    EXPECT_FALSE(tensor.is_alias_of(same.tensor(key))) << key;
+  }
+  EXPECT_THROW(Network(small_residual_network(), Weights{}), ShapeError);
+}
+
+TEST(Network, KeepsItsCountersWhole) {
+  Network network(small_residual_network(), 1);
+  network.to(at::kDouble);
+  EXPECT_EQ(network.tensor("bn1.num_batches_tracked").scalar_type(), at::kLong);
+  EXPECT_EQ(network.tensor("bn1.weight").scalar_type(), at::kDouble);
 }
 
 TEST(LoadWeights, CopiesAndConverts) {

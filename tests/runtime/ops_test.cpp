@@ -151,7 +151,6 @@ TEST(OperatorTable, HasEveryOperatorButInputAndDropout) {
 TEST(Dropout, ScalesWhatItKeepsInTrainingAndIsOffInEvaluation) {
   Graph graph("net", {1000});
   graph.set_output("y", Scope(graph).dropout(graph.input(), {.p = 0.25}));
-  // A network needs a tensor of its own for nothing here.
   Network network(graph, 1);
   const at::Tensor x = at::ones({20, 1000});
   at::manual_seed(1);

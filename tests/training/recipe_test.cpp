@@ -60,6 +60,9 @@ TEST(WithSetting, RefusesWhatIsNoValueOfARecipe) {
   EXPECT_THROW(with_setting(recipe, "epochs"), FormatError);
   EXPECT_THROW(with_setting(recipe, "epochs=-1"), FormatError);
   EXPECT_THROW(with_setting(recipe, "epochs.more=1"), FormatError);
+  EXPECT_THROW(with_setting(recipe, "train_transforms.9999999999=1"), FormatError);
+  EXPECT_THROW(with_setting(recipe, "schedule.milestones=[1.5]"), FormatError);
+  EXPECT_THROW(with_setting(recipe, "epochs=" + std::string(100000, '[')), FormatError);
   EXPECT_THROW(with_setting(recipe, "optimizer.kind=sdg"), LookupError);
   try {
     with_setting(recipe, "optimizer.learning_rat=1");

@@ -44,11 +44,13 @@ class TrainerTest : public testing::Test {
   void TearDown() override { fs::remove_all(folder_); }
 
   RunConfig config() const {
-    RunConfig config{.model = "lenet5",
-                     .input = {1, 32, 32},
-                     .class_names = {"0", "1", "2", "3"},
-                     .data = "idx:" + (folder_ / "data").string(),
-                     .recipe = named_recipe("lenet5")};
+    RunConfig config{
+        .model = "lenet5",
+        .input = {1, 32, 32},
+        .class_names =
+            open_dataset("idx:" + (folder_ / "data").string(), Split::kTrain)->class_names(),
+        .data = "idx:" + (folder_ / "data").string(),
+        .recipe = named_recipe("lenet5")};
     config.recipe.epochs = 3;
     config.recipe.batch_size = 20;
     config.recipe.validation_size = 40;
@@ -159,6 +161,32 @@ TEST_F(TrainerTest, ALossThatIsNotFiniteStopsTheRunAndNamesTheLayer) {
   }
 }
 
+// One step, after which no loss is computed that could show the damage.
+TEST_F(TrainerTest, WeightsThatAreNotFiniteAreNeverSaved) {
+  RunConfig c = config();
+  c.recipe.epochs = 1;
+  c.recipe.batch_size = 160;
+  c.recipe.optimizer = {.learning_rate = 1e38, .momentum = 0};
+  c.recipe.schedule = {};
+  Trainer trainer = Trainer::start(c, options("run"));
+  {
+    at::NoGradGuard no_grad;
+    trainer.network().tensor("fc3.weight").mul_(1e4);
+  }
+  EXPECT_THROW(trainer.train(), Error);
+  EXPECT_FALSE(fs::exists(folder_ / "run" / "best.safetensors"));
+  const Weights saved = read_weights(RunFolder{folder_ / "run"}.checkpoint());
+  for (const auto& [key, tensor] : saved.tensors) {
+    EXPECT_TRUE(at::isfinite(tensor.to(at::kDouble)).all().item<bool>()) << key;
+  }
+}
+
+TEST_F(TrainerTest, DataWithOtherClassesIsNotGoneOnWith) {
+  RunConfig c = config();
+  c.class_names = {"0", "1", "2"};
+  EXPECT_THROW(Trainer::start(c, options("run")), FormatError);
+}
+
 TEST_F(TrainerTest, StopsEarlyWhenNothingGetsBetter) {
   RunConfig c = config();
   c.recipe.epochs = 30;
@@ -190,7 +218,7 @@ TEST_F(TrainerTest, WeightsSayEverythingThatTheirUseNeeds) {
   const WeightsCard card = card_from_metadata(weights.metadata, "file");
   EXPECT_EQ(card.model, "lenet5");
   EXPECT_EQ(card.input, (Shape{1, 32, 32}));
-  EXPECT_EQ(card.class_names.size(), 4U);
+  EXPECT_EQ(card.class_names, config().class_names);
   EXPECT_EQ(card.preprocessing.to_json(), config().recipe.eval_transforms.to_json());
 }
 

@@ -17,8 +17,9 @@ std::string read_text(const std::filesystem::path& path);
 
 /// Writes a file so that readers see the old content or the new, never a part: a temporary file in
 /// the same folder is written, synced to the disk and renamed. On an error the temporary file is
-/// removed and the old file stays. Makes missing parent folders.
-/// @throws IoError  the system's reason (a full disk, for instance).
+/// removed and the old file stays. Makes missing parent folders; follows a link.
+/// @throws IoError  the system's reason (a full disk, for instance), or `path` is a pipe, a device
+/// or a folder.
 void write_file_atomically(const std::filesystem::path& path, std::span<const uint8_t> bytes);
 void write_file_atomically(const std::filesystem::path& path, const std::string& text);
 

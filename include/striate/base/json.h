@@ -5,6 +5,7 @@
 #include <set>
 #include <string>
 #include <type_traits>
+#include <utility>
 
 #include "striate/base/error.h"
 
@@ -13,8 +14,24 @@ namespace striate {
 /// JSON whose objects keep the order in which their keys were written.
 using Json = nlohmann::ordered_json;
 
+/// Whether a value, or every value of a list, becomes a T as it is: nlohmann's own conversion cuts
+/// fractions off and wraps numbers that are too large.
+template <class T>
+bool holds_whole(const Json& value) {
+  if constexpr (std::is_integral_v<T> && !std::is_same_v<T, bool>) {
+    if (value.is_number_unsigned()) return std::in_range<T>(value.get<uint64_t>());
+    return value.is_number_integer() && std::in_range<T>(value.get<int64_t>());
+  } else if constexpr (requires { typename T::value_type; } && !std::is_same_v<T, std::string>) {
+    for (const Json& item : value) {
+      if (!holds_whole<typename T::value_type>(item)) return false;
+    }
+  }
+  return true;
+}
+
 /// Parses a JSON text. @param origin  what the text is, for the message: a path, a flag.
-/// @throws FormatError  with the origin and the byte where parsing stopped.
+/// @throws FormatError  with the origin and the byte where parsing stopped; a text that is nested
+/// deeper than 64 levels, or has a number that no double holds.
 Json parse_json(const std::string& text, const std::string& origin);
 Json read_json(const std::filesystem::path& path);
 
@@ -45,16 +62,11 @@ class JsonReader {
  private:
   template <class T>
   T convert(const Json& value, const std::string& key) {
-    // A fraction or a huge number would be cut to an integer in silence.
-    constexpr bool wants_integer = std::is_integral_v<T> && !std::is_same_v<T, bool>;
-    if (wants_integer && !value.is_number_integer()) {
-      throw error(key, "must be a whole number, got " + value.dump());
-    }
     try {
-      return value.get<T>();
-    } catch (const nlohmann::json::exception&) {
-      throw error(key, "has the wrong type: " + value.dump());
+      if (holds_whole<T>(value)) return value.get<T>();
+    } catch (const nlohmann::json::exception&) {  // reported below
     }
+    throw error(key, "has the wrong type: " + value.dump());
   }
 
   const Json& object_;

@@ -41,6 +41,9 @@ class Dataset {
 /// @throws LookupError  an unknown kind; IoError, FormatError  it can't be read, or holds nothing.
 std::unique_ptr<Dataset> open_dataset(const std::string& spelling, Split split);
 
+/// Whether its two splits are different images. @throws LookupError  an unknown kind.
+bool has_test_images(const std::string& spelling);
+
 /// Some samples of a data set, in the order given. Keeps the data set alive.
 std::unique_ptr<Dataset> subset(std::shared_ptr<const Dataset> whole, std::vector<int64_t> indices);
 

@@ -32,11 +32,18 @@ class Network final : public torch::nn::Module {
  public:
   /// Weights start from the graph's initialization; the same seed gives the same weights.
   Network(Graph graph, uint64_t seed, Layout layout = Layout::kChannelsLast);
+  /// With these weights, as float32; nothing is drawn. @throws ShapeError  as `check_weights`.
+  Network(Graph graph, const Weights& weights, Layout layout = Layout::kChannelsLast);
   ~Network() override;
   Network(const Network&) = delete;
   Network& operator=(const Network&) = delete;
 
   const Graph& graph() const { return graph_; }
+
+  using torch::nn::Module::to;
+  /// Converts what is of floating point; counters stay whole numbers.
+  void to(torch::Dtype dtype, bool non_blocking = false) override;
+  void to(torch::Device device, torch::Dtype dtype, bool non_blocking = false) override;
 
   /// The first output, "logits" of a classifier.
   /// @param images  (N, C, H, W), of the network's type, normalised; H and W as the graph's input.
@@ -74,11 +81,16 @@ class Network final : public torch::nn::Module {
 /// The weights of a network by key, sharing its memory.
 Weights weights_of(const Network& network);
 
-/// Copies weights into a network, converting to its type. Every tensor must be there with its
-/// shape; `num_batches_tracked` may be missing, as early files lack it.
+/// Every tensor of the network must be there with its shape, and no other; `num_batches_tracked`
+/// may be missing, as early files lack it. Allocates nothing.
 /// @throws ShapeError  naming the keys that are missing, superfluous or of another shape.
+void check_weights(const Graph& graph, const Weights& weights);
+/// Copies weights into a network, converting to its type.
+/// @throws ShapeError  as `check_weights`; the network is unchanged.
 void load_weights(Network& network, const Weights& weights);
 
+/// The first weight that is not finite, or "".
+std::string first_non_finite_weight(const Network& network);
 /// Where a training step went wrong: the first node, in order, whose value is not finite for these
 /// images, or the first weight that is not; "" when all are finite.
 std::string first_non_finite(Network& network, const at::Tensor& images);

@@ -17,8 +17,9 @@ struct RunConfig {
   std::string model;
   Shape input;  ///< (C, H, W)
   std::vector<std::string> class_names;
-  std::string data;   ///< a data set's spelling
-  int64_t limit = 0;  ///< only so many training images; 0: all
+  std::string data;             ///< a data set's spelling
+  std::string initial_weights;  ///< the file that training started from; "" for none
+  int64_t limit = 0;            ///< only so many training images; 0: all
   uint64_t seed = 1;
   Recipe recipe;
 };
