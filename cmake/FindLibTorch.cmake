@@ -54,7 +54,6 @@ find_package_handle_standard_args(LibTorch
   REASON_FAILURE_MESSAGE "run tools/setup.sh, or set STRIATE_LIBTORCH to a LibTorch folder")
 
 if(LibTorch_FOUND AND NOT TARGET LibTorch::LibTorch)
-  find_package(OpenMP REQUIRED COMPONENTS CXX)
   find_package(Threads REQUIRED)
   add_library(LibTorch::LibTorch INTERFACE IMPORTED)
   target_include_directories(LibTorch::LibTorch SYSTEM INTERFACE
@@ -67,8 +66,10 @@ if(LibTorch_FOUND AND NOT TARGET LibTorch::LibTorch)
     set(LibTorch_CUDA TRUE)
     list(APPEND _libtorch_kept "${LibTorch_CUDA_LIBRARY}" "${LibTorch_C10_CUDA_LIBRARY}")
   endif()
-  # gomp comes last, so that at run time the libgomp beside LibTorch serves both.
+  # LibTorch's parallel loops in headers are serial without OpenMP. gomp comes by its bare name and
+  # last, so that at run time the libgomp beside LibTorch serves both.
+  target_compile_options(LibTorch::LibTorch INTERFACE -fopenmp)
   target_link_libraries(LibTorch::LibTorch INTERFACE
     -Wl,--push-state,--no-as-needed ${_libtorch_kept} -Wl,--pop-state
-    "${LibTorch_CPU_LIBRARY}" "${LibTorch_C10_LIBRARY}" Threads::Threads OpenMP::OpenMP_CXX)
+    "${LibTorch_CPU_LIBRARY}" "${LibTorch_C10_LIBRARY}" Threads::Threads gomp)
 endif()

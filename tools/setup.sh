@@ -50,7 +50,11 @@ install_libtorch() {
 
 install_packages
 if [ -n "${STRIATE_LIBTORCH:-}" ]; then
-  [ -d "$STRIATE_LIBTORCH" ] || { echo "setup: there is no $STRIATE_LIBTORCH" >&2; exit 1; }
+  found=
+  for root in "$STRIATE_LIBTORCH"{,/torch,/libtorch}; do
+    [ -e "$root/include/torch/csrc/api/include/torch/types.h" ] && found=$root
+  done
+  [ -n "$found" ] || { echo "setup: STRIATE_LIBTORCH=$STRIATE_LIBTORCH holds no LibTorch" >&2; exit 1; }
 else
   install_libtorch
 fi
