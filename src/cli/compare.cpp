@@ -5,11 +5,9 @@
 
 #include "cli/command.h"
 #include "cli/progress.h"
-#include "cli/training_options.h"
-#include "striate/base/error.h"
+#include "cli/runs.h"
 #include "striate/base/file.h"
 #include "striate/base/text.h"
-#include "striate/models/models.h"
 #include "striate/report/plot.h"
 
 namespace striate::cli {
@@ -24,22 +22,6 @@ struct Options {
   bool json = false;
   TrainingFlags training;
 };
-
-Json train_one(const std::string& model, const Options& options) {
-  const fs::path run = fs::path(options.out) / model;
-  const bool goes_on = fs::exists(RunFolder{run}.recipe());
-  note(fmt::format("{} {} in {}", goes_on ? "going on with" : "training", model, run.string()));
-  TrainingProgress progress;
-  const TrainerOptions trainer_flags = trainer_options(run, options.training, progress);
-  const RunConfig config = resolve(model, options.training);
-  if (goes_on && to_json(config) != read_json(RunFolder{run}.recipe())) {
-    throw UsageError(fmt::format("{} holds a run with other settings", run.string()),
-                     "compare the flags with its recipe.json, or choose another --out");
-  }
-  Trainer trainer =
-      goes_on ? Trainer::resume(trainer_flags) : Trainer::start(config, trainer_flags);
-  return finish_run(trainer, run);
-}
 
 // Error in percent over epochs: training dashed, validation solid, as the papers draw it.
 Plot error_plot(const Options& options) {
@@ -81,11 +63,20 @@ std::vector<std::string> row(const Options& options, const Json& result) {
           error(result["test"]["top1"].get<double>()), duration(result["seconds"].get<double>())};
 }
 
+// All are resolved first: what is wrong with the last must not show after hours of training.
+std::vector<PlannedRun> plan(const Options& options) {
+  std::vector<PlannedRun> runs;
+  for (const std::string& model : options.models) {
+    runs.push_back({resolve(model, options.training), fs::path(options.out) / model});
+  }
+  return runs;
+}
+
 void compare(const Options& options) {
-  // A misspelt name must not show after hours of training the others.
-  for (const std::string& model : options.models) find_model(model);
   Json results = Json::array();
-  for (const std::string& model : options.models) results.push_back(train_one(model, options));
+  for (FinishedRun& run : train_all(plan(options), options.training)) {
+    results.push_back(std::move(run.result));
+  }
   Plot plot = error_plot(options);
   plot.title = fmt::format("{}: training (dashed) and validation error", options.training.data);
   const fs::path plot_path = fs::path(options.out) / "error.svg";

@@ -19,13 +19,15 @@ struct Options {
 };
 
 void convert(const Options& options) {
-  if (options.model.model.empty() && !options.model.preprocess.empty()) {
-    throw UsageError("--preprocess says nothing without --model");
+  if (options.model.model.empty() &&
+      (!options.model.preprocess.empty() || !options.model.classes.empty())) {
+    throw UsageError("--preprocess and --classes say nothing without --model");
   }
   Weights weights = read_weights(options.in);
   if (!options.model.model.empty()) {
     // Checks that the weights fit, and lets the new file say what it is.
-    const LoadedModel model = load_model(options.in, options.model);
+    LoadedModel model = load_model(options.in, options.model);
+    if (!model.names_its_classes) model.card.class_names.clear();
     std::map<std::string, std::string> metadata = to_metadata(model.card);
     metadata.merge(weights.metadata);
     weights.metadata = std::move(metadata);
@@ -52,6 +54,8 @@ void add_convert(CLI::App& program) {
   command->add_option("--model", options->model.model,
                       "Its network: checks the weights, and the new file says it");
   command->add_option("--preprocess", options->model.preprocess, "How its images are prepared");
+  command->add_option("--classes", options->model.classes,
+                      "A file with its classes' names, one a line");
   command->add_flag("--json", options->json, "Print JSON");
   command->callback([options] { convert(*options); });
 }

@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "cli/command.h"
+#include "cli/ensemble.h"
 #include "cli/model_file.h"
 #include "cli/results.h"
 #include "striate/base/error.h"
@@ -32,19 +33,6 @@ Preprocessing with_ten_crops(const Preprocessing& preprocessing, const std::stri
   throw LookupError(fmt::format("--crops 10: the preprocessing of {} has no center_crop", origin));
 }
 
-std::string line(const std::string& name, const Json& result) {
-  return fmt::format("{}: top-1 {:.2f} %, top-5 {:.2f} %, loss {:.4f} ({} of {} images)\n", name,
-                     100 * result["top1"].get<double>(), 100 * result["top5"].get<double>(),
-                     result["loss"].get<double>(), result["correct"].get<int64_t>(),
-                     result["images"].get<int64_t>());
-}
-
-Json result_of(const Predictions& predictions) {
-  Json json = to_json(accuracy(predictions));
-  json["loss"] = predictions.loss;
-  return json;
-}
-
 // A network's k-th class must be the data's k-th.
 void check_classes(const LoadedModel& model, const Dataset& data, const std::string& spelling) {
   const auto& own = model.card.class_names;
@@ -60,35 +48,39 @@ void check_classes(const LoadedModel& model, const Dataset& data, const std::str
               "evaluate on data with the classes that the network was trained on");
 }
 
+// The runs of an ensemble's folder in place of it.
+std::vector<std::string> with_members(const std::vector<std::string>& paths) {
+  std::vector<std::string> expanded;
+  for (const std::string& path : paths) {
+    const std::vector<std::string> members = members_of(path);
+    if (members.empty()) expanded.push_back(path);
+    expanded.insert(expanded.end(), members.begin(), members.end());
+  }
+  return expanded;
+}
+
+Member evaluate_one(const std::string& path, const Dataset& data, const Options& options) {
+  const LoadedModel model = load_model(path, options.model);
+  check_classes(model, data, options.data.spelling);
+  const Preprocessing preprocessing = options.crops == 10
+                                          ? with_ten_crops(model.card.preprocessing, path)
+                                          : model.card.preprocessing;
+  return {.weights = path,
+          .model = model.card.model,
+          .predictions = predict_data(*model.network, data, preprocessing)};
+}
+
 void evaluate(Options options) {
   options.data.split = options.split == "train" ? Split::kTrain : Split::kTest;
   const auto data = open_data(options.data);
-  std::vector<Predictions> members;
-  Json report = {{"data", options.data.spelling}, {"members", Json::array()}};
-  std::string text;
-  double best = 0;
-  for (const std::string& path : options.weights) {
-    const LoadedModel model = load_model(path, options.model);
-    check_classes(model, *data, options.data.spelling);
-    const Preprocessing preprocessing = options.crops == 10
-                                            ? with_ten_crops(model.card.preprocessing, path)
-                                            : model.card.preprocessing;
-    members.push_back(predict_data(*model.network, *data, preprocessing));
-    Json result = result_of(members.back());
-    best = std::max(best, result["top1"].get<double>());
-    text += line(fmt::format("{} ({})", path, model.card.model), result);
-    result["weights"] = path;
-    result["model"] = model.card.model;
-    report["members"].push_back(result);
+  std::vector<Member> members;
+  for (const std::string& path : with_members(options.weights)) {
+    members.push_back(evaluate_one(path, *data, options));
   }
-  if (members.size() > 1) {
-    report["ensemble"] = result_of(average(members));
-    const double gain = report["ensemble"]["top1"].get<double>() - best;
-    report["ensemble"]["gain_over_best"] = gain;
-    text += line(fmt::format("ensemble of {}", members.size()), report["ensemble"]);
-    text += fmt::format("gain over the best member: {:+.2f} points\n", 100 * gain);
-  }
-  options.json ? print(report) : print(text);
+  Json report = {{"data", options.data.spelling}};
+  if (options.model.column.has_value()) report["column"] = *options.model.column;
+  report.update(ensemble_report(members));
+  options.json ? print(report) : print(describe_ensemble(report));
 }
 
 }  // namespace
@@ -97,7 +89,10 @@ void add_evaluate(CLI::App& program) {
   CLI::App* command =
       program.add_subcommand("evaluate", "Accuracy of weights on data; of several, their ensemble");
   const auto options = std::make_shared<Options>();
-  command->add_option("weights", options->weights, "Weight files or run folders")->required();
+  command
+      ->add_option("weights", options->weights,
+                   "Weight files, run folders, or the folder of an ensemble")
+      ->required();
   command->add_option("--data", options->data.spelling, "A data set")->required();
   command->add_option("--split", options->split, "train or test")
       ->check(CLI::IsMember({"train", "test"}))
@@ -107,9 +102,11 @@ void add_evaluate(CLI::App& program) {
       ->capture_default_str();
   command->add_option("--limit", options->data.limit, "Only the first images")
       ->check(CLI::PositiveNumber);
-  command->add_option("--model", options->model.model, "The network, if the file does not say");
-  command->add_option("--preprocess", options->model.preprocess,
-                      "How images are prepared, if the file does not say");
+  add_model_flags(*command, options->model);
+  command
+      ->add_option("--column", options->model.column,
+                   "FractalNet: by this column alone; 0 is the shallowest")
+      ->check(CLI::NonNegativeNumber);
   command->add_flag("--json", options->json, "Print JSON");
   command->callback([options] { evaluate(*options); });
 }

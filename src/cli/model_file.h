@@ -1,8 +1,11 @@
 #pragma once
 
+#include <CLI/CLI.hpp>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "striate/models/models.h"
 #include "striate/training/run.h"
@@ -16,14 +19,19 @@ namespace striate::cli {
 /// What the user says about a weight file that does not say it itself.
 struct ModelFileOptions {
   std::string model;
-  std::string preprocess;  ///< a name, or a .json file with a list of transforms
+  std::string preprocess;         ///< a name, or a .json file with a list of transforms
+  std::string classes;            ///< a file with the name of a class on each line
+  std::optional<int64_t> column;  ///< of a FractalNet, the one to use; absent: all
 };
+
+/// --model, --preprocess and --classes.
+void add_model_flags(CLI::App& command, ModelFileOptions& options);
 
 struct LoadedModel {
   std::filesystem::path path;
   std::shared_ptr<Network> network;
   WeightsCard card;
-  bool names_its_classes = false;  ///< the file does; otherwise they are numbers
+  bool names_its_classes = false;  ///< the file does, or the user; otherwise they are numbers
 };
 
 /// Reads weights (a file, or a run's folder: its best) and builds their network.
@@ -32,6 +40,9 @@ LoadedModel load_model(const std::filesystem::path& path, const ModelFileOptions
 
 /// Input channels and classes as the weights have them, for a network's builder.
 ModelOptions options_of_weights(const std::string& model, const Weights& weights);
+
+/// The stochastic depth that weights were trained with, if they are said to be this network's.
+double survival_of(const WeightsCard& card, const std::string& model);
 
 /// `check_weights`, whose error also names the network that the weights fit best.
 void check_weights_or_explain(const Graph& graph, const Weights& weights,

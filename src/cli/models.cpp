@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <memory>
 
 #include "cli/command.h"
@@ -12,7 +13,7 @@ namespace striate::cli {
 namespace {
 
 Json to_json(const ModelEntry& entry) {
-  const Graph graph = entry.build(entry.defaults);
+  const Graph graph = build_model(entry.name);
   const ActivationMemory memory = activation_memory(graph);
   return {{"name", entry.name},
           {"form", entry.form},
@@ -27,21 +28,60 @@ Json to_json(const ModelEntry& entry) {
           {"preprocess", entry.preprocess}};
 }
 
-void list_models(bool as_json) {
+std::string input_of(const Json& model) {
+  const auto input = model["input"].get<Shape>();
+  return fmt::format("{}x{}x{}", input[0], input[1], input[2]);
+}
+
+Json describe_all() {
   Json all = Json::array();
   for (const ModelEntry& entry : model_registry()) all.push_back(to_json(entry));
-  if (as_json) return print(all);
+  return all;
+}
+
+std::string by_paper(const Json& all, const std::string& paper) {
+  std::string text = fmt::format("\n## {0}\n\n[{0}](papers.bib)\n\n", paper);
+  text +=
+      "| network | form | input | parameters | multiply-adds | recipe |\n"
+      "|---|---|---|---:|---:|---|\n";
+  for (const Json& m : all) {
+    if (m["paper"].get<std::string>() != paper) continue;
+    text += fmt::format(
+        "| `{}` | {} | {} | {} | {} | `{}` |\n", m["name"].get<std::string>(),
+        m["form"].get<std::string>(), input_of(m), with_thousands(m["parameters"].get<int64_t>()),
+        with_thousands(m["multiply_adds"].get<int64_t>()), m["recipe"].get<std::string>());
+  }
+  return text;
+}
+
+// docs/models.md: a table for each paper.
+std::string markdown(const Json& all) {
+  std::string text = fmt::format(
+      "# The networks\n\n"
+      "The {} networks of the registry, by paper (keys of [papers.bib](papers.bib)), with their "
+      "usual input and number of classes.\n"
+      "Made by `striate models --markdown > docs/models.md`; do not edit.\n",
+      all.size());
+  std::vector<std::string> papers;
+  for (const Json& m : all) {
+    const auto paper = m["paper"].get<std::string>();
+    if (std::ranges::find(papers, paper) != papers.end()) continue;
+    papers.push_back(paper);
+    text += by_paper(all, paper);
+  }
+  return text;
+}
+
+std::string table(const Json& all) {
   std::vector<std::vector<std::string>> rows = {
       {"model", "parameters", "multiply-adds", "activations", "input", "paper", "form"}};
   for (const Json& m : all) {
-    const Shape input = m["input"].get<Shape>();
     rows.push_back({m["name"].get<std::string>(), with_thousands(m["parameters"].get<int64_t>()),
                     fmt::format("{:.2f} M", static_cast<double>(m["multiply_adds"]) / 1e6),
-                    readable_bytes(m["activation_bytes"].get<int64_t>()),
-                    fmt::format("{}x{}x{}", input[0], input[1], input[2]),
+                    readable_bytes(m["activation_bytes"].get<int64_t>()), input_of(m),
                     m["paper"].get<std::string>(), m["form"].get<std::string>()});
   }
-  print(aligned_table(rows, "lrrrlll"));
+  return aligned_table(rows, "lrrrlll");
 }
 
 }  // namespace
@@ -49,8 +89,14 @@ void list_models(bool as_json) {
 void add_models(CLI::App& program) {
   CLI::App* command = program.add_subcommand("models", "List the networks");
   const auto json = std::make_shared<bool>(false);
+  const auto as_markdown = std::make_shared<bool>(false);
   command->add_flag("--json", *json, "Print JSON");
-  command->callback([json] { list_models(*json); });
+  command->add_flag("--markdown", *as_markdown, "Print docs/models.md")->excludes("--json");
+  command->callback([=] {
+    const Json all = describe_all();
+    if (*json) return print(all);
+    print(*as_markdown ? markdown(all) : table(all));
+  });
 }
 
 }  // namespace striate::cli

@@ -22,4 +22,12 @@ Shape parse_shape(const std::string& text) {
   throw std::invalid_argument(fmt::format("\"{}\" is no input: write CxHxW, as 3x224x224", text));
 }
 
+std::string check_probability(const std::string& text) {
+  double value = 0;
+  const char* end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, value);
+  if (error == std::errc() && stop == end && value > 0 && value <= 1) return "";
+  return fmt::format("\"{}\" is no probability in (0, 1]", text);
+}
+
 }  // namespace striate::cli

@@ -9,4 +9,7 @@ namespace striate::cli {
 /// "3x224x224" as (3, 224, 224). @throws std::invalid_argument  of another form.
 Shape parse_shape(const std::string& text);
 
+/// What is wrong with a text that should be a number in (0, 1]; "" when nothing is.
+std::string check_probability(const std::string& text);
+
 }  // namespace striate::cli

@@ -76,9 +76,7 @@ void add_predict(CLI::App& program) {
   command->add_option("--top", options->top, "How many classes to show")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
-  command->add_option("--model", options->model.model, "The network, if the file does not say");
-  command->add_option("--preprocess", options->model.preprocess,
-                      "How images are prepared, if the file does not say");
+  add_model_flags(*command, options->model);
   command->add_flag("--json", options->json, "Print JSON");
   command->callback([options] { predict_images(*options); });
 }

@@ -68,6 +68,12 @@ Json to_json(const Accuracy& a) {
   return {{"images", a.images}, {"correct", a.correct}, {"top1", a.top1}, {"top5", a.top5}};
 }
 
+Json result_of(const Predictions& predictions) {
+  Json json = to_json(accuracy(predictions));
+  json["loss"] = predictions.loss;
+  return json;
+}
+
 void write_report(const RunResult& result) {
   const RunConfig& config = result.config;
   const std::vector<EpochRecord> epochs = epoch_records(result.folder);

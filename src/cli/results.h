@@ -21,6 +21,8 @@ Predictions predict_data(Network& network, const Dataset& dataset,
                          const Preprocessing& preprocessing);
 
 Json to_json(const Accuracy& accuracy);
+/// The accuracy and the loss.
+Json result_of(const Predictions& predictions);
 
 /// What a run's page says of its result.
 struct RunResult {

@@ -1,4 +1,5 @@
 #include <ATen/ops/tensor.h>
+#include <ATen/ops/zeros_like.h>
 #include <fmt/format.h>
 #include <torch/csrc/autograd/autograd.h>
 
@@ -70,7 +71,8 @@ void add_training_step(Network& network, const Options& options, const at::Tenso
   for (size_t i = 0; i < network.specs().size(); ++i) {
     const auto& [key, tensor] = network.tensors()[i];
     if (network.specs()[i].kind == TensorSpec::Kind::kParameter) {
-      out.tensors["grad/" + key] = tensor.grad();
+      // A branch that this step left out has none.
+      out.tensors["grad/" + key] = tensor.grad().defined() ? tensor.grad() : at::zeros_like(tensor);
     } else {
       out.tensors[key] = tensor;
     }
@@ -92,6 +94,8 @@ void run(const Options& options) {
   const Weights weights = read_weights(options.weights);
   ModelOptions model = options_of_weights(options.model, weights);
   model.input = images.sizes().slice(1).vec();
+  const WeightsCard card = card_from_metadata(weights.metadata, options.weights);
+  model.final_survival = survival_of(card, options.model);
   // PyTorch's layout, so that its users find its rounding, too.
   Graph graph = build_model(options.model, model);
   check_weights_or_explain(graph, weights, options.weights);

@@ -15,7 +15,7 @@ namespace {
 struct Options {
   std::string model;
   std::string input;
-  int64_t classes = 0;
+  ModelOptions network;
   std::string dot;
   bool tensors = false;
   bool json = false;
@@ -49,9 +49,9 @@ Json to_json(const Graph& graph) {
 }
 
 void summarize(const Options& options) {
-  const Graph graph = build_model(
-      options.model, {.input = options.input.empty() ? Shape{} : parse_shape(options.input),
-                      .classes = options.classes});
+  ModelOptions network = options.network;
+  if (!options.input.empty()) network.input = parse_shape(options.input);
+  const Graph graph = build_model(options.model, network);
   if (!options.dot.empty()) write_file_atomically(options.dot, to_dot(graph));
   if (options.json) return print(to_json(graph));
   print(options.tensors ? tensor_table(graph) : summary_table(graph));
@@ -65,8 +65,14 @@ void add_summary(CLI::App& program) {
   const auto options = std::make_shared<Options>();
   command->add_option("model", options->model, "A network's name")->required();
   command->add_option("--input", options->input, "Its input, as 3x224x224");
-  command->add_option("--classes", options->classes, "Its number of classes")
+  command->add_option("--classes", options->network.classes, "Its number of classes")
       ->check(CLI::PositiveNumber);
+  command->add_flag("--auxiliary-heads", options->network.auxiliary_heads,
+                    "GoogLeNet with its classifiers on the way");
+  command
+      ->add_option("--survival", options->network.final_survival,
+                   "Stochastic depth: how likely the last residual block is in a step")
+      ->check(check_probability);
   command->add_flag("--tensors", options->tensors, "List the weights instead");
   command->add_option("--dot", options->dot, "Write the graph for Graphviz to this file");
   command->add_flag("--json", options->json, "Print JSON");

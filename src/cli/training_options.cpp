@@ -3,8 +3,9 @@
 #include <fmt/format.h>
 
 #include "cli/command.h"
-#include "cli/results.h"
+#include "cli/options.h"
 #include "striate/base/error.h"
+#include "striate/graph/analysis.h"
 #include "striate/models/models.h"
 
 namespace striate::cli {
@@ -19,6 +20,12 @@ void add_training_flags(CLI::App& command, TrainingFlags& flags) {
   command.add_option("--seed", flags.seed, "What all randomness comes from (default: 1)");
   command.add_option("--limit", flags.limit, "Use only so many training images")
       ->check(CLI::PositiveNumber);
+  command.add_option("--freeze", flags.freeze_up_to,
+                     "Keep the weights of this node and of all before it as they are");
+  command
+      .add_option("--survival", flags.final_survival,
+                  "Stochastic depth: how likely the last residual block is in a step")
+      ->check(check_probability);
   command.add_option("--device", flags.device, "cpu or cuda")->capture_default_str();
   command.add_option("--loader-threads", flags.loader_threads, "Threads that prepare images")
       ->check(CLI::Range(1, 64))
@@ -52,6 +59,19 @@ void check_test_images(const std::string& data) {
   open_dataset(data, Split::kTest);
 }
 
+// The network must exist in the form asked for, and have something left to train.
+void check_network(const RunConfig& config) {
+  try {
+    if (count_parameters(config).trained > 0) return;
+  } catch (const std::invalid_argument& error) {
+    throw UsageError(error.what(),
+                     "leave out --survival, or --set loss.auxiliary_weight=0, whichever it is");
+  }
+  throw UsageError(
+      fmt::format("--freeze {} leaves no weight of {} to train", config.freeze_up_to, config.model),
+      "name an earlier node: striate summary MODEL lists them");
+}
+
 }  // namespace
 
 RunConfig resolve(const std::string& model, const TrainingFlags& flags) {
@@ -65,6 +85,8 @@ RunConfig resolve(const std::string& model, const TrainingFlags& flags) {
                    .class_names = {},
                    .data = flags.data,
                    .limit = flags.limit,
+                   .final_survival = flags.final_survival,
+                   .freeze_up_to = flags.freeze_up_to,
                    .seed = flags.seed.value_or(1),
                    .recipe = find_recipe(flags.recipe.empty() ? entry.recipe : flags.recipe)};
   for (const std::string& setting : flags.settings) apply(setting, config.recipe);
@@ -101,7 +123,26 @@ RunConfig resolve(const std::string& model, const TrainingFlags& flags) {
     }
   }
   config.input = input_shape(*data, config.recipe.eval_transforms);
+  check_network(config);
   return config;
+}
+
+ParameterCounts count_parameters(const RunConfig& config) {
+  const Graph graph = training_graph(config);
+  const auto& nodes = graph.nodes();
+  std::vector<bool> frozen(nodes.size());
+  if (!config.freeze_up_to.empty()) {
+    frozen[static_cast<size_t>(graph.find(config.freeze_up_to).node)] = true;
+  }
+  ParameterCounts counts;
+  // From the back: a node is frozen when one that uses it is.
+  for (size_t i = nodes.size(); i-- > 0;) {
+    const int64_t count = parameter_count(graph, {static_cast<int64_t>(i)});
+    (frozen[i] ? counts.frozen : counts.trained) += count;
+    if (!frozen[i]) continue;
+    for (const int64_t input : nodes[i].inputs) frozen[static_cast<size_t>(input)] = true;
+  }
+  return counts;
 }
 
 TrainerOptions trainer_options(const std::filesystem::path& run, const TrainingFlags& flags,
@@ -113,60 +154,6 @@ TrainerOptions trainer_options(const std::filesystem::path& run, const TrainingF
           .checkpoint_steps = flags.checkpoint_steps,
           .stop = &stop_requested(),
           .observer = &observer};
-}
-
-Json finish_run(Trainer& trainer, const std::filesystem::path& run) {
-  {
-    const InterruptGuard guard;
-    trainer.train();
-  }
-  trainer.load_best();
-  const RunFolder folder{run};
-  const RunConfig& config = trainer.config();
-  const auto test = open_data({.spelling = config.data, .split = Split::kTest});
-  const Predictions predictions =
-      predict_data(trainer.network(), *test, config.recipe.eval_transforms);
-  write_report({.folder = folder,
-                .config = config,
-                .network = trainer.network(),
-                .test_data = *test,
-                .predictions = predictions});
-
-  Json result = {{"model", config.model}, {"data", config.data}, {"run", run.string()}};
-  const std::vector<EpochMetrics> metrics = read_metrics(folder.metrics());
-  const EpochMetrics* best = &metrics.front();  // the first of equals, as it was kept
-  double seconds = 0;
-  for (const EpochMetrics& epoch : metrics) {
-    if (epoch.validation_accuracy > best->validation_accuracy) best = &epoch;
-    seconds += epoch.seconds;
-  }
-  result["epochs"] = metrics.size();
-  result["seconds"] = seconds;
-  if (config.recipe.validation_size > 0) {
-    result["best_epoch"] = best->epoch;
-    result["validation_accuracy"] = best->validation_accuracy;
-  }
-  result["test"] = to_json(accuracy(predictions));
-  result["test"]["loss"] = predictions.loss;
-  result["weights"] = folder.best().string();
-  result["report"] = folder.report().string();
-  return result;
-}
-
-std::string describe_result(const Json& result) {
-  std::string text;
-  if (result.contains("validation_accuracy")) {
-    text += fmt::format("best epoch     {} of {}, validation accuracy {:.2f} %\n",
-                        result["best_epoch"].get<int64_t>(), result["epochs"].get<int64_t>(),
-                        100 * result["validation_accuracy"].get<double>());
-  }
-  const Json& test = result["test"];
-  text +=
-      fmt::format("test accuracy  {:.2f} % ({} of {} images)\n", 100 * test["top1"].get<double>(),
-                  test["correct"].get<int64_t>(), test["images"].get<int64_t>());
-  text += fmt::format("weights        {}\nreport         {}\n",
-                      result["weights"].get<std::string>(), result["report"].get<std::string>());
-  return text;
 }
 
 }  // namespace striate::cli

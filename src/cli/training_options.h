@@ -18,6 +18,8 @@ struct TrainingFlags {
   int64_t batch_size = 0;
   std::optional<uint64_t> seed = std::nullopt;  ///< absent: 1
   int64_t limit = 0;
+  double final_survival = 0;  ///< 0: the network's own
+  std::string freeze_up_to;
   std::string device = "cpu";
   int loader_threads = 1;
   double checkpoint_seconds = 60;
@@ -28,16 +30,17 @@ void add_training_flags(CLI::App& command, TrainingFlags& flags);
 
 /// The whole configuration of a run: the recipe (named, or the model's own), then the flags, with
 /// the pixels' mean and deviation measured and the input's shape found.
+/// @throws UsageError, Error  what the run would fail with: nothing is trained or written before.
 RunConfig resolve(const std::string& model, const TrainingFlags& flags);
 
 TrainerOptions trainer_options(const std::filesystem::path& run, const TrainingFlags& flags,
                                TrainingObserver& observer);
 
-/// Trains to the end, evaluates the best weights on the test images once, and writes the report.
-/// Returns what was measured.
-Json finish_run(Trainer& trainer, const std::filesystem::path& run);
-
-/// The result of `finish_run` in words.
-std::string describe_result(const Json& result);
+struct ParameterCounts {
+  int64_t trained = 0;
+  int64_t frozen = 0;
+};
+/// @throws LookupError  the network has no node to freeze up to (the message gives the nearest).
+ParameterCounts count_parameters(const RunConfig& config);
 
 }  // namespace striate::cli

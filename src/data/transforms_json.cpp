@@ -201,10 +201,14 @@ Json Preprocessing::to_json() const {
 Preprocessing named_preprocessing(const std::string& name) {
   using namespace transforms;
   const Normalize imagenet{.mean = {0.485, 0.456, 0.406}, .std = {0.229, 0.224, 0.225}};
+  const Normalize half{.mean = {0.5}, .std = {0.5}};
   const std::vector<std::pair<std::string, std::vector<Transform>>> table = {
       {"imagenet", {Channels{.count = 3}, Resize{.size = 256}, CenterCrop{.size = 224}, imagenet}},
       {"imagenet-10crop",
        {Channels{.count = 3}, Resize{.size = 256}, TenCrop{.size = 224}, imagenet}},
+      {"imagenet-227",
+       {Channels{.count = 3}, Resize{.size = 256}, CenterCrop{.size = 227}, imagenet}},
+      {"imagenet-half", {Channels{.count = 3}, Resize{.size = 256}, CenterCrop{.size = 224}, half}},
       {"cifar10", {Channels{.count = 3}, Resize{.size = 32}, CenterCrop{.size = 32}, imagenet}},
       {"unit-32", {Channels{.count = 1}, CenterCrop{.size = 32}}},
   };

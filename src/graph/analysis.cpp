@@ -1,7 +1,12 @@
 #include "striate/graph/analysis.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <set>
+#include <stdexcept>
+
+#include "striate/base/error.h"
 
 namespace striate {
 
@@ -79,8 +84,11 @@ class TensorList {
   std::vector<TensorSpec> operator()(const MaxPool2d&) { return {}; }
   std::vector<TensorSpec> operator()(const AvgPool2d&) { return {}; }
   std::vector<TensorSpec> operator()(const AdaptiveAvgPool2d&) { return {}; }
+  std::vector<TensorSpec> operator()(const LocalResponseNorm&) { return {}; }
   std::vector<TensorSpec> operator()(const Flatten&) { return {}; }
   std::vector<TensorSpec> operator()(const Dropout&) { return {}; }
+  std::vector<TensorSpec> operator()(const StochasticDepth&) { return {}; }
+  std::vector<TensorSpec> operator()(const FractalJoin&) { return {}; }
   std::vector<TensorSpec> operator()(const Add&) { return {}; }
   std::vector<TensorSpec> operator()(const Concat&) { return {}; }
   std::vector<TensorSpec> operator()(const Subsample&) { return {}; }
@@ -168,8 +176,11 @@ int64_t multiply_adds(const Graph& graph, Value value) {
           [&](const MaxPool2d& op) { return none(op); },
           [&](const AvgPool2d& op) { return none(op); },
           [&](const AdaptiveAvgPool2d& op) { return none(op); },
+          [&](const LocalResponseNorm& op) { return none(op); },
           [&](const Flatten& op) { return none(op); },
           [&](const Dropout& op) { return none(op); },
+          [&](const StochasticDepth& op) { return none(op); },
+          [&](const FractalJoin& op) { return none(op); },
           [&](const Add& op) { return none(op); },
           [&](const Concat& op) { return none(op); },
           [&](const Subsample& op) { return none(op); },
@@ -222,7 +233,12 @@ Kept kept_for_backward(const Graph& graph, int64_t index) {
           },
           [&](const AvgPool2d&) { return nothing; },
           [&](const AdaptiveAvgPool2d&) { return nothing; },
+          [&](const LocalResponseNorm&) {  // and the sums of squares
+            return Kept{.values = {node.inputs[0]}, .own_bytes = output_bytes(node)};
+          },
           [&](const Flatten&) { return nothing; },
+          [&](const StochasticDepth&) { return nothing; },
+          [&](const FractalJoin&) { return nothing; },
           [&](const Dropout&) { return Kept{.values = {}, .own_bytes = volume(node.shape)}; },
           [&](const Add&) { return nothing; },
           [&](const Concat&) { return nothing; },
@@ -342,7 +358,10 @@ std::vector<ReceptiveField> receptive_fields(const Graph& graph) {
             [&](const ReLU& op) { return same(op); },
             [&](const ScaledTanh& op) { return same(op); },
             [&](const ChannelAffine& op) { return same(op); },
+            [&](const LocalResponseNorm& op) { return same(op); },
             [&](const Dropout& op) { return same(op); },
+            [&](const StochasticDepth& op) { return same(op); },
+            [&](const FractalJoin& op) { return same(op); },
             [&](const Add& op) { return same(op); },
             [&](const Concat& op) { return same(op); },
             [&](const PadChannels& op) { return same(op); },
@@ -353,10 +372,26 @@ std::vector<ReceptiveField> receptive_fields(const Graph& graph) {
   return fields;
 }
 
-std::vector<Value> last_scales(const Graph& graph) {
-  // depth: the longest way from the input
-  std::vector<int64_t> depth;
-  std::vector<Value> scales;
+Value last_weighted(const Graph& graph, Value value) {
+  while (tensors(graph, value).empty()) {
+    const Node& node = graph.node(value);
+    if (node.inputs.empty()) throw LookupError(graph.name() + " has no layer with weights");
+    value = {node.inputs[0]};
+  }
+  return value;
+}
+
+namespace {
+
+// A block's residual branch: the deepest input of an Add.
+struct Branch {
+  int64_t add = 0;
+  int64_t end = 0;
+};
+
+std::vector<Branch> residual_branches(const Graph& graph) {
+  std::vector<int64_t> depth;  // the longest way from the input
+  std::vector<Branch> branches;
   for (const Node& node : graph.nodes()) {
     int64_t deepest = -1;
     int64_t deepest_input = -1;
@@ -366,11 +401,24 @@ std::vector<Value> last_scales(const Graph& graph) {
         deepest_input = input;
       }
     }
-    depth.push_back(deepest + 1);
-    if (std::holds_alternative<Add>(node.op) &&
-        std::holds_alternative<BatchNorm2d>(graph.node({deepest_input}).op)) {
-      scales.push_back({deepest_input});
+    if (std::holds_alternative<Add>(node.op)) {
+      branches.push_back({.add = static_cast<int64_t>(depth.size()), .end = deepest_input});
     }
+    depth.push_back(deepest + 1);
+  }
+  return branches;
+}
+
+}  // namespace
+
+std::vector<Value> last_scales(const Graph& graph) {
+  std::vector<Value> scales;
+  for (const Branch& branch : residual_branches(graph)) {
+    Value end{branch.end};
+    if (std::holds_alternative<StochasticDepth>(graph.node(end).op)) {
+      end = {graph.node(end).inputs[0]};
+    }
+    if (std::holds_alternative<BatchNorm2d>(graph.node(end).op)) scales.push_back(end);
   }
   return scales;
 }
@@ -381,6 +429,41 @@ Graph with_zero_last_scales(Graph graph) {
         .kind = Initializer::Kind::kConstant, .value = 0};
   }
   return graph;
+}
+
+Graph with_stochastic_depth(const Graph& graph, double final_survival) {
+  if (!(final_survival > 0 && final_survival <= 1)) {
+    throw std::invalid_argument(
+        fmt::format("a survival probability lies in (0, 1], got {}", final_survival));
+  }
+  const std::vector<Branch> branches = residual_branches(graph);
+  if (branches.empty()) {
+    throw std::invalid_argument(graph.name() + " has no residual blocks that could be dropped");
+  }
+  Graph result(graph.name(), graph.input_shape());
+  result.initialization = graph.initialization;
+  result.left_out = graph.left_out;
+  std::vector<Value> moved = {result.input()};
+  auto branch = branches.begin();
+  for (int64_t i = 1; i < static_cast<int64_t>(graph.nodes().size()); ++i) {
+    const Node& node = graph.node({i});
+    std::vector<Value> inputs;
+    for (const int64_t input : node.inputs) inputs.push_back(moved[static_cast<size_t>(input)]);
+    if (branch != branches.end() && branch->add == i) {
+      const auto block = static_cast<double>(branch - branches.begin() + 1);
+      const double survival =
+          1 - block / static_cast<double>(branches.size()) * (1 - final_survival);
+      const auto end = std::ranges::find(node.inputs, branch->end) - node.inputs.begin();
+      Value& input = inputs[static_cast<size_t>(end)];
+      input = result.append(node.name + "_depth", StochasticDepth{.survival = survival}, {input});
+      ++branch;
+    }
+    moved.push_back(result.append(node.name, node.op, inputs));
+  }
+  for (const auto& [name, value] : graph.outputs()) {
+    result.set_output(name, moved[static_cast<size_t>(value.node)]);
+  }
+  return result;
 }
 
 }  // namespace striate

@@ -104,6 +104,13 @@ Value Scope::avg_pool2d(Value x, AvgPool2d op, const std::string& name) const {
 Value Scope::adaptive_avg_pool2d(Value x, AdaptiveAvgPool2d op, const std::string& name) const {
   return unnamed(name, op, {x});
 }
+Value Scope::local_response_norm(Value x, LocalResponseNorm op, const std::string& name) const {
+  return unnamed(name, op, {x});
+}
+Value Scope::fractal_join(const std::vector<Value>& inputs, FractalJoin op,
+                          const std::string& name) const {
+  return unnamed(name, std::move(op), inputs);
+}
 Value Scope::flatten(Value x, const std::string& name) const {
   return unnamed(name, Flatten{}, {x});
 }

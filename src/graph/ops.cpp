@@ -31,8 +31,11 @@ std::string_view type_name(const Op& op) {
                         [](const MaxPool2d&) { return "MaxPool2d"; },
                         [](const AvgPool2d&) { return "AvgPool2d"; },
                         [](const AdaptiveAvgPool2d&) { return "AdaptiveAvgPool2d"; },
+                        [](const LocalResponseNorm&) { return "LocalResponseNorm"; },
                         [](const Flatten&) { return "Flatten"; },
                         [](const Dropout&) { return "Dropout"; },
+                        [](const StochasticDepth&) { return "StochasticDepth"; },
+                        [](const FractalJoin&) { return "FractalJoin"; },
                         [](const Add&) { return "Add"; },
                         [](const Concat&) { return "Concat"; },
                         [](const Subsample&) { return "Subsample"; },
@@ -89,8 +92,18 @@ std::string describe(const Op& op) {
             return window(pool.kernel_size, pool.stride.value_or(pool.kernel_size), pool.padding);
           },
           [](const AdaptiveAvgPool2d& pool) { return "to " + by(pool.output_size); },
+          [](const LocalResponseNorm& norm) {
+            return fmt::format("{}, alpha {:g}, beta {:g}, k {:g}", norm.size, norm.alpha,
+                               norm.beta, norm.k);
+          },
           [](const Flatten&) -> std::string { return ""; },
           [](const Dropout& dropout) { return fmt::format("p {}", dropout.p); },
+          [](const StochasticDepth& depth) {
+            return fmt::format("survival {:.4g}", depth.survival);
+          },
+          [](const FractalJoin& join) {
+            return fmt::format("columns {}, drop {:g}", fmt::join(join.columns, " "), join.drop);
+          },
           [](const Add&) -> std::string { return ""; },
           [](const Concat&) -> std::string { return ""; },
           [](const Subsample& subsample) { return "stride " + by(subsample.stride); },
@@ -154,19 +167,29 @@ class Inference {
     return {image()[0], pool.output_size.height, pool.output_size.width};
   }
 
+  Shape operator()(const LocalResponseNorm& norm) const {
+    if (norm.size < 1) fail(fmt::format("needs a size of at least 1, got {}", norm.size));
+    return image();
+  }
+
   Shape operator()(const Flatten&) const { return {volume(single())}; }
   Shape operator()(const Dropout&) const { return single(); }
 
-  Shape operator()(const Add&) const {
-    expect_at_least_two();
-    for (const Shape& shape : inputs_) {
-      if (shape != inputs_[0]) {
-        fail(fmt::format("needs equal shapes, got {} and {}", to_string(inputs_[0]),
-                         to_string(shape)));
-      }
+  Shape operator()(const StochasticDepth& depth) const {
+    if (!(depth.survival > 0 && depth.survival <= 1)) {
+      fail(fmt::format("needs a survival in (0, 1], got {}", depth.survival));
     }
-    return inputs_[0];
+    return single();
   }
+
+  Shape operator()(const FractalJoin& join) const {
+    if (join.columns.size() != inputs_.size()) {
+      fail(fmt::format("names {} columns for {} inputs", join.columns.size(), inputs_.size()));
+    }
+    return equal_shapes();
+  }
+
+  Shape operator()(const Add&) const { return equal_shapes(); }
 
   Shape operator()(const Concat&) const {
     expect_at_least_two();
@@ -212,6 +235,17 @@ class Inference {
 
   void expect_at_least_two() const {
     if (inputs_.size() < 2) fail(fmt::format("needs two or more inputs, got {}", inputs_.size()));
+  }
+
+  const Shape& equal_shapes() const {
+    expect_at_least_two();
+    for (const Shape& shape : inputs_) {
+      if (shape != inputs_[0]) {
+        fail(fmt::format("needs equal shapes, got {} and {}", to_string(inputs_[0]),
+                         to_string(shape)));
+      }
+    }
+    return inputs_[0];
   }
 
   const Shape& single() const {

@@ -31,6 +31,18 @@ void verify_node(const Graph& graph, int64_t index) {
   }
 }
 
+// A value that may be missing is understood by an Add only.
+void verify_dropped_values(const Graph& graph) {
+  for (const Node& node : graph.nodes()) {
+    for (const int64_t input : node.inputs) {
+      if (std::holds_alternative<StochasticDepth>(graph.node({input}).op) &&
+          !std::holds_alternative<Add>(node.op)) {
+        broken(node.name, "uses a value of stochastic depth, which only an Add may");
+      }
+    }
+  }
+}
+
 void verify_all_used(const Graph& graph) {
   std::set<int64_t> used;
   for (const Node& node : graph.nodes()) used.insert(node.inputs.begin(), node.inputs.end());
@@ -56,6 +68,7 @@ void verify(const Graph& graph) {
   for (const auto& [name, value] : graph.outputs()) {
     if (!output_names.insert(name).second) broken(name, "is the name of two outputs");
   }
+  verify_dropped_values(graph);
   verify_all_used(graph);
 
   std::set<std::string> keys;

@@ -10,7 +10,7 @@
 // * F_i in the initialisation of C3 counts all six maps, for every unit.
 //
 // `lenet5` is the form in use today: ReLU, max-pooling, all of S2 seen by all of C3, linear output.
-#include "models/builders.h"
+#include "models/family.h"
 #include "striate/base/random.h"
 
 namespace striate::models {
@@ -71,8 +71,6 @@ Value subsampling(Scope s, const std::string& name, Value x) {
   return s.scaled_tanh(s.channel_affine(name, x), {}, name + "_tanh");
 }
 
-}  // namespace
-
 // Fig. 2.
 Graph lenet5_paper(const ModelOptions& options) {
   Graph graph("lenet5@paper", options.input);
@@ -110,6 +108,17 @@ Graph lenet5(const ModelOptions& options) {
   x = s.relu(s.linear("fc2", x, {.out_features = 84}));
   graph.set_output("logits", s.linear("fc3", x, {.out_features = options.classes}));
   return graph;
+}
+
+}  // namespace
+
+std::vector<ModelEntry> lenet_family() {
+  const Family f{"lecun1998", {.input = {1, 32, 32}, .classes = 10}, "lenet5", "unit-32"};
+  Family paper = f;
+  paper.recipe = "lenet5-paper";
+  return {f.entry("lenet5", "modern: ReLU, max-pooling, linear output", lenet5),
+          paper.entry("lenet5@paper", "the paper's: subsampling, table of connections, RBF output",
+                      lenet5_paper)};
 }
 
 }  // namespace striate::models

@@ -1,73 +1,66 @@
-#include "models/builders.h"
+#include <fmt/format.h>
+
+#include <stdexcept>
+
+#include "models/families.h"
 #include "striate/base/error.h"
+#include "striate/graph/analysis.h"
 #include "striate/models/models.h"
 
 namespace striate {
 
 namespace {
 
-const ModelOptions kLeNet{.input = {1, 32, 32}, .classes = 10};
-const ModelOptions kCifar{.input = {3, 32, 32}, .classes = 10};
-const ModelOptions kImageNet{.input = {3, 224, 224}, .classes = 1000};
-
-ModelEntry lenet(const char* name, const char* form, const char* recipe,
-                 Graph (*build)(const ModelOptions&)) {
-  return {name, form, "lecun1998", kLeNet, recipe, "unit-32", build};
+std::vector<ModelEntry> collect() {
+  std::vector<ModelEntry> table;
+  for (const auto family : models::kFamilies) {
+    for (ModelEntry& entry : family()) table.push_back(std::move(entry));
+  }
+  return table;
 }
 
-ModelEntry vgg(const char* name, const char* form, Graph (*build)(const ModelOptions&)) {
-  return {name, form, "simonyan2015", kImageNet, "vgg", "imagenet", build};
+ModelOptions completed(const ModelEntry& entry, ModelOptions options) {
+  if (options.input.empty()) options.input = entry.defaults.input;
+  if (options.classes == 0) options.classes = entry.defaults.classes;
+  if (options.final_survival == 0) options.final_survival = entry.defaults.final_survival;
+  if (options.input.size() != 3) {
+    throw ShapeError("[input] needs (C, H, W), got " + to_string(options.input));
+  }
+  if (options.classes < 1) throw ShapeError("[" + entry.name + "] needs at least one class");
+  return options;
 }
 
-ModelEntry resnet(const char* name, const char* form, Graph (*build)(const ModelOptions&)) {
-  return {name, form, "he2016", kImageNet, "resnet-paper", "imagenet", build};
+Graph build(const ModelEntry& entry, const ModelOptions& options) {
+  Graph graph = entry.build(options);
+  if (options.auxiliary_heads && graph.outputs().size() < 2) {
+    throw std::invalid_argument(entry.name + " has no auxiliary heads");
+  }
+  if (options.final_survival == 0 || options.final_survival == 1) return graph;
+  return with_stochastic_depth(graph, options.final_survival);
 }
 
-ModelEntry cifar(const char* name, const char* form, Graph (*build)(const ModelOptions&)) {
-  return {name, form, "he2016", kCifar, "resnet-cifar", "cifar10", build};
+bool fits(const ModelEntry& entry, const ModelOptions& options) {
+  try {
+    build(entry, options);
+    return true;
+  } catch (const ShapeError&) {
+    return false;
+  }
+}
+
+// The smallest square that the network can be built for, or 0.
+int64_t smallest_size(const ModelEntry& entry, ModelOptions options) {
+  for (int64_t size = 1; size <= entry.defaults.input[1]; ++size) {
+    options.input[1] = options.input[2] = size;
+    if (fits(entry, options)) return size;
+  }
+  return 0;
 }
 
 }  // namespace
 
 const std::vector<ModelEntry>& model_registry() {
-  using namespace models;
-  static const std::vector<ModelEntry> table = {
-      lenet("lenet5", "modern: ReLU, max-pooling, linear output", "lenet5", lenet5),
-      lenet("lenet5@paper", "the paper's: subsampling, table of connections, RBF output",
-            "lenet5-paper", lenet5_paper),
-
-      vgg("vgg11", "configuration A", vgg11),
-      vgg("vgg13", "configuration B", vgg13),
-      vgg("vgg16", "configuration D", vgg16),
-      vgg("vgg19", "configuration E", vgg19),
-      vgg("vgg11_bn", "configuration A with batch-norm", vgg11_bn),
-      vgg("vgg13_bn", "configuration B with batch-norm", vgg13_bn),
-      vgg("vgg16_bn", "configuration D with batch-norm", vgg16_bn),
-      vgg("vgg19_bn", "configuration E with batch-norm", vgg19_bn),
-
-      resnet("resnet18", "basic blocks", resnet18),
-      resnet("resnet34", "basic blocks", resnet34),
-      resnet("resnet50", "bottlenecks, stride in the 3x3", resnet50),
-      resnet("resnet101", "bottlenecks, stride in the 3x3", resnet101),
-      resnet("resnet152", "bottlenecks, stride in the 3x3", resnet152),
-      resnet("resnet50@paper", "the paper's: stride in the first 1x1", resnet50_paper),
-      resnet("resnet101@paper", "the paper's: stride in the first 1x1", resnet101_paper),
-      resnet("resnet152@paper", "the paper's: stride in the first 1x1", resnet152_paper),
-      resnet("plain18", "resnet18 without its shortcuts", plain18),
-      resnet("plain34", "resnet34 without its shortcuts", plain34),
-
-      cifar("resnet20", "for CIFAR, option A shortcuts", resnet20),
-      cifar("resnet32", "for CIFAR, option A shortcuts", resnet32),
-      cifar("resnet44", "for CIFAR, option A shortcuts", resnet44),
-      cifar("resnet56", "for CIFAR, option A shortcuts", resnet56),
-      cifar("resnet110", "for CIFAR, option A shortcuts", resnet110),
-      cifar("resnet1202", "for CIFAR, option A shortcuts", resnet1202),
-      cifar("plain20", "resnet20 without its shortcuts", plain20),
-      cifar("plain32", "resnet32 without its shortcuts", plain32),
-      cifar("plain44", "resnet44 without its shortcuts", plain44),
-      cifar("plain56", "resnet56 without its shortcuts", plain56),
-      cifar("plain110", "resnet110 without its shortcuts", plain110),
-  };
+  static const std::vector<ModelEntry> table = collect();
   return table;
 }
 
@@ -86,15 +79,17 @@ const ModelEntry& find_model(const std::string& name) {
 
 Graph build_model(const std::string& name, ModelOptions options) {
   const ModelEntry& entry = find_model(name);
-  if (options.input.empty()) options.input = entry.defaults.input;
-  if (options.classes == 0) options.classes = entry.defaults.classes;
-  if (options.input.size() != 3) {
-    throw ShapeError("[input] needs (C, H, W), got " + to_string(options.input));
+  options = completed(entry, std::move(options));
+  try {
+    Graph graph = build(entry, options);
+    verify(graph);
+    return graph;
+  } catch (const ShapeError& error) {
+    const int64_t size = smallest_size(entry, options);
+    if (size == 0) throw;
+    throw ShapeError(error.what(),
+                     fmt::format("the smallest square that {} takes is {}x{}", name, size, size));
   }
-  if (options.classes < 1) throw ShapeError("[" + name + "] needs at least one class");
-  Graph graph = entry.build(options);
-  verify(graph);
-  return graph;
 }
 
 }  // namespace striate

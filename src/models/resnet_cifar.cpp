@@ -5,7 +5,7 @@
 // 6n+2 layers, shortcuts of option A: subsampled identity with zero channels, no parameters. The
 // paper leaves open where the zero channels go; half before and half after, as the published
 // weights have it. `plain20` and its deeper kin are the same networks without shortcuts.
-#include "models/builders.h"
+#include "models/resnet.h"
 
 namespace striate::models {
 
@@ -57,38 +57,26 @@ Graph network(const char* name, int64_t depth, Shortcut kind, const ModelOptions
 
 }  // namespace
 
-Graph resnet20(const ModelOptions& o) {
-  return network("resnet20", 20, Shortcut::kResidual, o);
+Graph resnet110(const char* name, const ModelOptions& options) {
+  return network(name, 110, Shortcut::kResidual, options);
 }
-Graph resnet32(const ModelOptions& o) {
-  return network("resnet32", 32, Shortcut::kResidual, o);
-}
-Graph resnet44(const ModelOptions& o) {
-  return network("resnet44", 44, Shortcut::kResidual, o);
-}
-Graph resnet56(const ModelOptions& o) {
-  return network("resnet56", 56, Shortcut::kResidual, o);
-}
-Graph resnet110(const ModelOptions& o) {
-  return network("resnet110", 110, Shortcut::kResidual, o);
-}
-Graph resnet1202(const ModelOptions& o) {
-  return network("resnet1202", 1202, Shortcut::kResidual, o);
-}
-Graph plain20(const ModelOptions& o) {
-  return network("plain20", 20, Shortcut::kPlain, o);
-}
-Graph plain32(const ModelOptions& o) {
-  return network("plain32", 32, Shortcut::kPlain, o);
-}
-Graph plain44(const ModelOptions& o) {
-  return network("plain44", 44, Shortcut::kPlain, o);
-}
-Graph plain56(const ModelOptions& o) {
-  return network("plain56", 56, Shortcut::kPlain, o);
-}
-Graph plain110(const ModelOptions& o) {
-  return network("plain110", 110, Shortcut::kPlain, o);
+
+std::vector<ModelEntry> resnet_cifar_family() {
+  const Family f{"he2016", kCifar, "resnet-cifar", "cifar10"};
+  const auto entry = [&](const char* name, int64_t depth, Shortcut kind, const char* form) {
+    return f.entry(name, form,
+                   [=](const ModelOptions& o) { return network(name, depth, kind, o); });
+  };
+  const auto residual = [&](const char* name, int64_t depth) {
+    return entry(name, depth, Shortcut::kResidual, "for CIFAR, option A shortcuts");
+  };
+  const auto plain = [&](const char* name, int64_t depth) {
+    return entry(name, depth, Shortcut::kPlain, "for CIFAR, without shortcuts");
+  };
+  return {residual("resnet20", 20), residual("resnet32", 32),   residual("resnet44", 44),
+          residual("resnet56", 56), residual("resnet110", 110), residual("resnet1202", 1202),
+          plain("plain20", 20),     plain("plain32", 32),       plain("plain44", 44),
+          plain("plain56", 56),     plain("plain110", 110)};
 }
 
 }  // namespace striate::models

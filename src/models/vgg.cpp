@@ -6,7 +6,7 @@
 // before the classifier (torchvision's rule; at 224 it changes nothing). Weights start from He's
 // rule and N(0, 0.01), not from a trained configuration A. `_bn` puts batch-norm after each
 // convolution; the paper predates it.
-#include "models/builders.h"
+#include "models/family.h"
 
 namespace striate::models {
 
@@ -66,29 +66,23 @@ Graph vgg(const char* name, const std::vector<int64_t>& configuration, Normalisa
 
 }  // namespace
 
-Graph vgg11(const ModelOptions& o) {
-  return vgg("vgg11", kA, Normalisation::kNone, o);
-}
-Graph vgg13(const ModelOptions& o) {
-  return vgg("vgg13", kB, Normalisation::kNone, o);
-}
-Graph vgg16(const ModelOptions& o) {
-  return vgg("vgg16", kD, Normalisation::kNone, o);
-}
-Graph vgg19(const ModelOptions& o) {
-  return vgg("vgg19", kE, Normalisation::kNone, o);
-}
-Graph vgg11_bn(const ModelOptions& o) {
-  return vgg("vgg11_bn", kA, Normalisation::kBatchNorm, o);
-}
-Graph vgg13_bn(const ModelOptions& o) {
-  return vgg("vgg13_bn", kB, Normalisation::kBatchNorm, o);
-}
-Graph vgg16_bn(const ModelOptions& o) {
-  return vgg("vgg16_bn", kD, Normalisation::kBatchNorm, o);
-}
-Graph vgg19_bn(const ModelOptions& o) {
-  return vgg("vgg19_bn", kE, Normalisation::kBatchNorm, o);
+std::vector<ModelEntry> vgg_family() {
+  const Family f{"simonyan2015", kImageNet, "vgg", "imagenet"};
+  const auto plain = Normalisation::kNone;
+  const auto bn = Normalisation::kBatchNorm;
+  const auto entry = [&](const char* name, const char* form, const auto& configuration, auto norm) {
+    return f.entry(name, form, [=, &configuration](const ModelOptions& o) {
+      return vgg(name, configuration, norm, o);
+    });
+  };
+  return {entry("vgg11", "configuration A", kA, plain),
+          entry("vgg13", "configuration B", kB, plain),
+          entry("vgg16", "configuration D", kD, plain),
+          entry("vgg19", "configuration E", kE, plain),
+          entry("vgg11_bn", "configuration A with batch-norm", kA, bn),
+          entry("vgg13_bn", "configuration B with batch-norm", kB, bn),
+          entry("vgg16_bn", "configuration D with batch-norm", kD, bn),
+          entry("vgg19_bn", "configuration E with batch-norm", kE, bn)};
 }
 
 }  // namespace striate::models

@@ -43,6 +43,8 @@ void fill(at::Tensor& tensor, const TensorSpec& spec, uint64_t seed) {
       return fill_uniform(rule.value / fan_in);
     case Kind::kTorchDefault:
       return fill_uniform(1.0 / std::sqrt(fan_in));
+    case Kind::kXavierUniform:
+      return fill_uniform(std::sqrt(6.0 / (fan_in + fan_out)));
     case Kind::kTable:
       if (static_cast<int64_t>(rule.table.size()) != count) {
         throw std::logic_error(

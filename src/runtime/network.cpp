@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <set>
+#include <stdexcept>
 
 #include "striate/base/error.h"
 #include "striate/runtime/initialize.h"
@@ -18,6 +19,13 @@ struct Network::Step {
   std::vector<int64_t> free_after;            // values whose last use is here
   bool may_overwrite_input = false;           // the first input has no other use and no gradient
                                               // formula reads it
+  bool frozen = false;
+};
+
+struct Network::Pass {
+  bool needed(int64_t node) const { return inputs[static_cast<size_t>(node)].has_value(); }
+
+  std::vector<std::optional<std::vector<int64_t>>> inputs;  // by node; of one not needed, none
 };
 
 namespace {
@@ -40,6 +48,9 @@ bool must_stay(const Op& op) {
           [](const Dropout&) { return true; },      // in evaluation, its input itself
           [](const PadChannels&) { return true; },  // padded by nothing, perhaps its input itself
           [](const AdaptiveAvgPool2d&) { return true; },  // likewise, to its input's size
+          [](const StochasticDepth&) { return true; },    // in training, its input itself
+          [](const FractalJoin&) { return true; },        // of one input, that itself
+          [](const LocalResponseNorm&) { return false; },
           [](const Conv2d&) { return false; },
           [](const Linear&) { return false; },
           [](const BatchNorm2d&) { return false; },
@@ -150,10 +161,16 @@ void Network::plan() {
       step.connection_mask = make_connection_mask(*conv, step.tensors.at("weight").sizes().vec());
     }
     if (!outputs.contains(step.node)) steps_[last_use[i]].free_after.push_back(step.node);
+    drops_ = drops_ || std::holds_alternative<StochasticDepth>(nodes[i].op) ||
+             std::holds_alternative<FractalJoin>(nodes[i].op);
     if (!nodes[i].inputs.empty()) {
       const auto first = static_cast<size_t>(nodes[i].inputs[0]);
-      step.may_overwrite_input =
-          uses[first] == 1 && !outputs.contains(nodes[i].inputs[0]) && !must_stay(nodes[first].op);
+      // The sum of one value, when a branch is dropped, is that value itself.
+      const bool may_be_its_input = std::ranges::any_of(nodes[first].inputs, [&](int64_t input) {
+        return std::holds_alternative<StochasticDepth>(nodes[static_cast<size_t>(input)].op);
+      });
+      step.may_overwrite_input = uses[first] == 1 && !outputs.contains(nodes[i].inputs[0]) &&
+                                 !must_stay(nodes[first].op) && !may_be_its_input;
     }
   }
 }
@@ -166,16 +183,110 @@ at::Tensor Network::tensor(const std::string& key) const {
   throw unknown_name("weight of " + graph_.name(), key, keys);
 }
 
+void Network::freeze_up_to(const std::string& node_name) {
+  std::vector<bool> frozen(steps_.size());
+  const int64_t last = graph_.find(node_name).node;
+  frozen[static_cast<size_t>(last)] = true;
+  for (int64_t i = last; i >= 0; --i) {
+    if (!frozen[static_cast<size_t>(i)]) continue;
+    for (const int64_t input : graph_.node({i}).inputs) frozen[static_cast<size_t>(input)] = true;
+  }
+  for (size_t i = 0; i < steps_.size(); ++i) steps_[i].frozen = steps_[i].frozen || frozen[i];
+  for (size_t i = 0; i < specs_.size(); ++i) {
+    if (specs_[i].kind == TensorSpec::Kind::kParameter &&
+        frozen[static_cast<size_t>(specs_[i].node)]) {
+      tensors_[i].second.set_requires_grad(false);
+    }
+  }
+}
+
+namespace {
+
+// The columns of a FractalNet are 0 … columns - 1; 0 for another network.
+int64_t column_count(const Graph& graph) {
+  int64_t count = 0;
+  for (const Node& node : graph.nodes()) {
+    const auto* join = std::get_if<FractalJoin>(&node.op);
+    if (join != nullptr) count = std::max(count, std::ranges::max(join->columns) + 1);
+  }
+  return count;
+}
+
+bool chance(double p) {
+  return at::rand({1}).item<double>() < p;
+}
+
+// The inputs that a join keeps: those of one column where one is chosen, or each by itself, but
+// one at least.
+std::vector<int64_t> kept_inputs(const Node& node, const FractalJoin& join,
+                                 std::optional<int64_t> column) {
+  std::vector<int64_t> kept;
+  for (size_t i = 0; i < node.inputs.size(); ++i) {
+    const bool keep = column.has_value() ? join.columns[i] == *column : !chance(join.drop);
+    if (keep) kept.push_back(node.inputs[i]);
+  }
+  if (!kept.empty()) return kept;
+  // Off the chosen column nothing is computed; of a join that lost all, one stays.
+  const int64_t any = at::randint(static_cast<int64_t>(node.inputs.size()), {1}).item<int64_t>();
+  return {node.inputs[static_cast<size_t>(any)]};
+}
+
+double global_probability(const Graph& graph) {
+  for (const Node& node : graph.nodes()) {
+    if (const auto* join = std::get_if<FractalJoin>(&node.op)) return join->global;
+  }
+  return 0;
+}
+
+}  // namespace
+
+void Network::use_column(std::optional<int64_t> column) {
+  const int64_t count = column_count(graph_);
+  if (column.has_value() && (*column < 0 || *column >= count)) {
+    throw std::invalid_argument(count == 0
+                                    ? graph_.name() + " has no columns: only a FractalNet has"
+                                    : fmt::format("{} has no column {}: they are 0 to {}",
+                                                  graph_.name(), *column, count - 1));
+  }
+  column_ = column;
+}
+
+// From the outputs back to the input, so that what no kept path reaches stays out.
+Network::Pass Network::draw_pass(const std::vector<int64_t>& wanted) const {
+  std::optional<int64_t> column = column_;
+  const bool draws = is_training() && drops_;
+  if (draws && column_count(graph_) > 0 && chance(global_probability(graph_))) {
+    column = at::randint(column_count(graph_), {1}).item<int64_t>();
+  }
+  Pass pass;
+  pass.inputs.resize(steps_.size());
+  std::vector<bool> needed(steps_.size());
+  for (const int64_t node : wanted) needed[static_cast<size_t>(node)] = true;
+  for (size_t i = steps_.size(); i-- > 0;) {
+    if (!needed[i]) continue;
+    const Node& node = graph_.nodes()[i];
+    const auto* depth = std::get_if<StochasticDepth>(&node.op);
+    const auto* join = std::get_if<FractalJoin>(&node.op);
+    std::vector<int64_t> inputs = node.inputs;
+    if (draws && depth != nullptr && !chance(depth->survival)) inputs.clear();
+    if (join != nullptr && (draws || column.has_value())) inputs = kept_inputs(node, *join, column);
+    for (const int64_t input : inputs) needed[static_cast<size_t>(input)] = true;
+    pass.inputs[i] = std::move(inputs);
+  }
+  return pass;
+}
+
 // Runs one operator on values that are already there.
 struct Network::StepRun {
   const Node& node;
   const Step& step;
+  const std::vector<int64_t>& inputs;  // of the node's, those that this pass uses
   const std::vector<at::Tensor>& values;
   bool training;
   bool reuse_input;  // the first input's memory may be overwritten
 
   const at::Tensor& input(size_t index = 0) const {
-    return values[static_cast<size_t>(node.inputs[index])];
+    return values[static_cast<size_t>(inputs[index])];
   }
 
   at::Tensor optional(const char* name) const {
@@ -200,7 +311,8 @@ struct Network::StepRun {
   }
 
   at::Tensor operator()(const BatchNorm2d& norm) const {
-    if (training) {
+    const bool measures = training && !step.frozen;
+    if (measures) {
       const at::Tensor& x = input();
       if (x.size(0) * x.size(2) * x.size(3) < 2) {
         throw ShapeError(fmt::format(
@@ -212,7 +324,7 @@ struct Network::StepRun {
       step.tensors.at("num_batches_tracked").add_(1);
     }
     return at::batch_norm(input(), weight(), optional("bias"), step.tensors.at("running_mean"),
-                          step.tensors.at("running_var"), training, norm.momentum, norm.eps,
+                          step.tensors.at("running_var"), measures, norm.momentum, norm.eps,
                           at::globalContext().userEnabledCuDNN());
   }
 
@@ -244,23 +356,55 @@ struct Network::StepRun {
     return at::adaptive_avg_pool2d(input(), both(pool.output_size));
   }
 
+  // Not at::local_response_norm: its sums are those of a pooling in the other layout.
+  at::Tensor operator()(const LocalResponseNorm& norm) const {
+    const at::Tensor& x = input();
+    const int64_t before = norm.size / 2;
+    const int64_t after = (norm.size - 1) / 2;
+    const at::Tensor squares = at::constant_pad_nd(x * x, {0, 0, 0, 0, before, after});
+    at::Tensor sums = squares.slice(1, 0, x.size(1));
+    for (int64_t i = 1; i < norm.size; ++i) sums = sums + squares.slice(1, i, i + x.size(1));
+    const double alpha = norm.alpha / static_cast<double>(norm.size);
+    return x * (sums * alpha + norm.k).pow(-norm.beta);
+  }
+
   at::Tensor operator()(const Flatten&) const { return input().flatten(1); }
 
   at::Tensor operator()(const Dropout& dropout) const {
     return at::dropout(input(), dropout.p, training);
   }
 
-  at::Tensor operator()(const Add&) const {
+  // A dropped branch is an undefined tensor.
+  at::Tensor operator()(const StochasticDepth& depth) const {
+    if (inputs.empty()) return {};
+    return training ? input() : input() * depth.survival;
+  }
+
+  at::Tensor operator()(const FractalJoin&) const {
     at::Tensor sum = input();
-    for (size_t i = 1; i < node.inputs.size(); ++i) {
-      sum = i == 1 && !reuse_input ? sum + input(i) : sum.add_(input(i));
+    for (size_t i = 1; i < inputs.size(); ++i) sum = sum + input(i);
+    return inputs.size() == 1 ? sum : sum / static_cast<double>(inputs.size());
+  }
+
+  at::Tensor operator()(const Add&) const {
+    at::Tensor sum;
+    bool may_write = reuse_input;
+    for (size_t i = 0; i < inputs.size(); ++i) {
+      if (!input(i).defined()) continue;
+      if (!sum.defined()) {
+        sum = input(i);
+        may_write = may_write && i == 0;
+        continue;
+      }
+      sum = may_write ? sum.add_(input(i)) : sum + input(i);
+      may_write = true;
     }
     return sum;
   }
 
   at::Tensor operator()(const Concat&) const {
     std::vector<at::Tensor> parts;
-    for (size_t i = 0; i < node.inputs.size(); ++i) parts.push_back(input(i));
+    for (size_t i = 0; i < inputs.size(); ++i) parts.push_back(input(i));
     return at::cat(parts, 1);
   }
 
@@ -279,45 +423,58 @@ struct Network::StepRun {
   }
 };
 
-at::Tensor Network::execute(const Step& step, std::vector<at::Tensor>& values, bool reuse_input) {
-  const Node& node = graph_.nodes()[static_cast<size_t>(step.node)];
+at::Tensor Network::execute(const Step& step, const Pass& pass, std::vector<at::Tensor>& values,
+                            bool reuse_input) {
+  const auto index = static_cast<size_t>(step.node);
+  const Node& node = graph_.nodes()[index];
   try {
-    return std::visit(StepRun{node, step, values, is_training(), reuse_input}, node.op);
+    return std::visit(StepRun{node, step, *pass.inputs[index], values, is_training(), reuse_input},
+                      node.op);
   } catch (const c10::Error& error) {
     throw Error(fmt::format("[{}] {}", node.name, error.what_without_backtrace()));
   }
 }
 
 at::Tensor Network::forward(const at::Tensor& images) {
-  return forward(images, ForwardOptions{}).at(graph_.outputs().front().first);
+  const auto& [name, value] = graph_.outputs().front();
+  return run(images, {{value.node, {name}}}).at(name);
 }
 
 NamedValues Network::forward(const at::Tensor& images, const ForwardOptions& options) {
-  const Shape& wanted = graph_.input_shape();
-  if (images.dim() < 1 || images.sizes().slice(1) != at::IntArrayRef(wanted)) {
-    throw ShapeError(fmt::format("[input] needs (N, {}, got {}", to_string(wanted).substr(1),
+  Wanted wanted;
+  for (const auto& [name, value] : graph_.outputs()) wanted[value.node].push_back(name);
+  for (const std::string& name : options.taps) wanted[graph_.find(name).node].push_back(name);
+  return run(images, wanted);
+}
+
+NamedValues Network::run(const at::Tensor& images, const Wanted& wanted) {
+  const Shape& shape = graph_.input_shape();
+  if (images.dim() < 1 || images.sizes().slice(1) != at::IntArrayRef(shape)) {
+    throw ShapeError(fmt::format("[input] needs (N, {}, got {}", to_string(shape).substr(1),
                                  to_string(images.sizes().vec())));
   }
-  std::map<int64_t, std::vector<std::string>> taps;
-  for (const std::string& name : options.taps) taps[graph_.find(name).node].push_back(name);
+  std::vector<int64_t> ends;
+  for (const auto& [node, names] : wanted) ends.push_back(node);
+  const Pass pass = draw_pass(ends);
 
   NamedValues result;
   std::vector<at::Tensor> values(steps_.size());
   values[0] = in_layout(images);
   for (const Step& step : steps_) {
-    const auto& inputs = graph_.nodes()[static_cast<size_t>(step.node)].inputs;
-    // A tapped value belongs to the caller.
-    const bool reuse = step.may_overwrite_input && !taps.contains(inputs[0]);
-    values[static_cast<size_t>(step.node)] = execute(step, values, reuse);
-    if (const auto tap = taps.find(step.node); tap != taps.end()) {
-      for (const std::string& name : tap->second) {
-        result[name] = values[static_cast<size_t>(step.node)];
+    if (!pass.needed(step.node)) continue;
+    const Node& node = graph_.node({step.node});
+    // A value that is wanted belongs to the caller.
+    const bool reuse = step.may_overwrite_input && !wanted.contains(node.inputs[0]);
+    at::Tensor& value = values[static_cast<size_t>(step.node)];
+    value = execute(step, pass, values, reuse);
+    if (const auto want = wanted.find(step.node); want != wanted.end()) {
+      Shape batch = node.shape;
+      batch.insert(batch.begin(), images.size(0));
+      for (const std::string& name : want->second) {
+        result[name] = value.defined() ? value : at::zeros(batch, images.options());
       }
     }
-    for (const int64_t value : step.free_after) values[static_cast<size_t>(value)].reset();
-  }
-  for (const auto& [name, value] : graph_.outputs()) {
-    result[name] = values[static_cast<size_t>(value.node)];
+    for (const int64_t used : step.free_after) values[static_cast<size_t>(used)].reset();
   }
   return result;
 }
@@ -362,8 +519,12 @@ void check_weights(const Graph& graph, const Weights& weights) {
                                   to_string(found->second.sizes().vec()), to_string(spec.shape)));
     }
   }
+  const auto left_out = [&](const std::string& key) {
+    return std::ranges::any_of(graph.left_out,
+                               [&](const std::string& prefix) { return key.starts_with(prefix); });
+  };
   for (const auto& [key, tensor] : weights.tensors) {
-    if (!known.contains(key)) differences.add(key + " is not in the network");
+    if (!known.contains(key) && !left_out(key)) differences.add(key + " is not in the network");
   }
   if (!differences.none()) {
     throw ShapeError(

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <regex>
 
 namespace striate {
 
@@ -52,6 +53,7 @@ class Flattener {
     for (size_t i = 0; i < kPrefixes.size(); ++i) {
       for (const std::string_view prefix : kPrefixes) strip(prefix);
     }
+    rename_old_dense_layers();
     return std::move(weights_);
   }
 
@@ -64,6 +66,7 @@ class Flattener {
   void add_tensor(const pickle::Value* value, const std::string& name);
   void add_scalar(const pickle::Value* value, const std::string& name);
   void strip(std::string_view prefix);
+  void rename_old_dense_layers();
   void visit(const pickle::Value* value, int depth);
 
   const WeightFile& file_;
@@ -183,6 +186,18 @@ void Flattener::strip(std::string_view prefix) {
     stripped.emplace(name.substr(prefix.size()), std::move(tensor));
   }
   weights_.tensors = std::move(stripped);
+}
+
+// The published DenseNet files write "denselayer2.norm.1.weight" where the network has "norm1".
+void Flattener::rename_old_dense_layers() {
+  static const std::regex old(R"((.*\.denselayer\d+\.(?:norm|conv))\.([12]\..*))");
+  std::map<std::string, at::Tensor> renamed;
+  for (auto& [name, tensor] : weights_.tensors) {
+    std::smatch match;
+    const bool is_old = std::regex_match(name, match, old);
+    renamed.emplace(is_old ? match[1].str() + match[2].str() : name, std::move(tensor));
+  }
+  weights_.tensors = std::move(renamed);
 }
 
 }  // namespace

@@ -13,15 +13,21 @@ namespace {
 
 constexpr const char* kWeights = "weights/";
 constexpr const char* kOptimizer = "optimizer/";
+constexpr const char* kAverage = "average/";
 constexpr const char* kGenerator = "generator";
+constexpr const char* kPathGenerator = "path_generator";
 
 at::Device device_of(const Network& network) {
   return network.tensors().front().second.device();
 }
 
-// What dropout draws from.
-at::Generator generator(const Network& network) {
-  return at::globalContext().defaultGenerator(device_of(network));
+// What dropout draws from and, always on the processor, which paths are dropped.
+std::map<std::string, at::Generator> generators(const Network& network) {
+  std::map<std::string, at::Generator> all;
+  const at::Device device = device_of(network);
+  all[kGenerator] = at::globalContext().defaultGenerator(device);
+  if (!device.is_cpu()) all[kPathGenerator] = at::globalContext().defaultGenerator(at::kCPU);
+  return all;
 }
 
 std::string device_name(const Network& network) {
@@ -100,7 +106,12 @@ void save_checkpoint(const std::filesystem::path& path, const CheckpointParts& p
     file.tensors[kWeights + key] = tensor;
   }
   for (const auto& [key, tensor] : parts.optimizer.state()) file.tensors[kOptimizer + key] = tensor;
-  file.tensors[kGenerator] = generator(parts.network).get_state();
+  if (parts.average != nullptr) {
+    for (const auto& [key, tensor] : parts.average->state()) file.tensors[kAverage + key] = tensor;
+  }
+  for (const auto& [name, generator] : generators(parts.network)) {
+    file.tensors[name] = generator.get_state();
+  }
   file.metadata["position"] = to_json(position, parts.network).dump();
   file.metadata["schedule"] = parts.schedule.state().dump();
   write_safetensors(file, path);
@@ -119,11 +130,14 @@ Position load_checkpoint(const std::filesystem::path& path, const CheckpointPart
                       "it is the checkpoint of another run");
   }
   parts.optimizer.load_state(part(file, kOptimizer));
-  const auto state = file.tensors.find(kGenerator);
-  if (state == file.tensors.end()) {
-    throw FormatError(where + " is not a checkpoint: it has no " + kGenerator);
+  if (parts.average != nullptr) parts.average->load_state(part(file, kAverage));
+  for (auto& [name, generator] : generators(parts.network)) {
+    const auto state = file.tensors.find(name);
+    if (state == file.tensors.end()) {
+      throw FormatError(where + " is not a checkpoint: it has no " + name);
+    }
+    generator.set_state(state->second.clone());
   }
-  generator(parts.network).set_state(state->second.clone());
   parts.schedule.load_state(parse_json(text(file, "schedule", where), where + ": schedule"));
   return position;
 }

@@ -5,6 +5,7 @@
 #include "striate/base/json.h"
 #include "striate/training/optimizer.h"
 #include "striate/training/schedule.h"
+#include "training/average.h"
 
 namespace striate {
 
@@ -30,6 +31,7 @@ struct CheckpointParts {
   Network& network;
   Optimizer& optimizer;
   Schedule& schedule;
+  WeightAverage* average = nullptr;  ///< null: the run keeps none
 };
 
 /// Saves everything in one file, so that no kill can leave two that do not match.

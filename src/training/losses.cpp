@@ -33,4 +33,15 @@ at::Tensor compute(const LossOptions& options, const at::Tensor& logits, const a
   throw std::logic_error("a loss without a function");
 }
 
+at::Tensor compute(const LossOptions& options, const std::map<std::string, at::Tensor>& outputs,
+                   const at::Tensor& labels) {
+  at::Tensor loss = compute(options, outputs.at("logits"), labels);
+  if (options.auxiliary_weight == 0) return loss;
+  for (const auto& [name, logits] : outputs) {
+    if (!name.starts_with("aux")) continue;
+    loss = loss + compute(options, logits, labels) * options.auxiliary_weight;
+  }
+  return loss;
+}
+
 }  // namespace striate::losses

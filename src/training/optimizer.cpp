@@ -10,14 +10,23 @@
 
 namespace striate {
 
+namespace {
+
+at::Tensor gradient_of(const at::Tensor& parameter) {
+  return parameter.grad().defined() ? parameter.grad() : at::zeros_like(parameter);
+}
+
+}  // namespace
+
 Optimizer::Optimizer(const Network& network, OptimizerOptions options) : options_(options) {
   const bool adam = options_.kind != OptimizerOptions::Kind::kSgd;
   for (size_t i = 0; i < network.specs().size(); ++i) {
     const TensorSpec& spec = network.specs()[i];
-    if (spec.kind != TensorSpec::Kind::kParameter) continue;
+    const at::Tensor& tensor = network.tensors()[i].second;
+    if (spec.kind != TensorSpec::Kind::kParameter || !tensor.requires_grad()) continue;
     const bool decays = options_.decay_biases_and_scales || spec.shape.size() > 1;
     Slot slot{.key = spec.key,
-              .parameter = network.tensors()[i].second,
+              .parameter = tensor,
               .weight_decay = decays ? options_.weight_decay : 0.0,
               .first = {},
               .second = {}};
@@ -54,7 +63,6 @@ void Optimizer::step(double learning_rate) {
   at::NoGradGuard no_grad;
   ++steps_;
   for (Slot& slot : slots_) {
-    if (!slot.parameter.grad().defined()) continue;
     if (options_.kind == OptimizerOptions::Kind::kSgd) {
       step_sgd(slot, learning_rate);
     } else {
@@ -64,7 +72,7 @@ void Optimizer::step(double learning_rate) {
 }
 
 void Optimizer::step_sgd(Slot& slot, double learning_rate) const {
-  at::Tensor gradient = slot.parameter.grad();
+  at::Tensor gradient = gradient_of(slot.parameter);
   if (slot.weight_decay != 0) gradient = gradient.add(slot.parameter, slot.weight_decay);
   if (options_.momentum != 0) {
     slot.first.mul_(options_.momentum).add_(gradient);
@@ -74,7 +82,7 @@ void Optimizer::step_sgd(Slot& slot, double learning_rate) const {
 }
 
 void Optimizer::step_adam(Slot& slot, double learning_rate) const {
-  at::Tensor gradient = slot.parameter.grad();
+  at::Tensor gradient = gradient_of(slot.parameter);
   if (options_.kind == OptimizerOptions::Kind::kAdamW) {
     slot.parameter.mul_(1 - learning_rate * slot.weight_decay);
   } else if (slot.weight_decay != 0) {

@@ -21,7 +21,8 @@ const Words<OptimizerOptions::Kind> kOptimizers = {{"sgd", OptimizerOptions::Kin
 const Words<ScheduleOptions::Kind> kSchedules = {{"constant", ScheduleOptions::Kind::kConstant},
                                                  {"step", ScheduleOptions::Kind::kStep},
                                                  {"plateau", ScheduleOptions::Kind::kPlateau},
-                                                 {"cosine", ScheduleOptions::Kind::kCosine}};
+                                                 {"cosine", ScheduleOptions::Kind::kCosine},
+                                                 {"linear", ScheduleOptions::Kind::kLinear}};
 const Words<LossOptions::Kind> kLosses = {{"cross_entropy", LossOptions::Kind::kCrossEntropy},
                                           {"lenet5", LossOptions::Kind::kLeNet5}};
 
@@ -74,10 +75,12 @@ ScheduleOptions read_schedule(const Json& json, const std::string& where) {
   s.kind = from_word(kSchedules, "schedule", reader.get<std::string>("kind"));
   s.warmup_epochs = reader.get("warmup_epochs", s.warmup_epochs);
   s.milestones = reader.get("milestones", s.milestones);
+  s.every = reader.get("every", s.every);
   s.factor = reader.get("factor", s.factor);
   s.patience = reader.get("patience", s.patience);
   reader.finish();
   require(s.warmup_epochs >= 0, reader, "warmup_epochs", "at least 0", s.warmup_epochs);
+  require(s.every >= 0, reader, "every", "at least 0", s.every);
   require(s.factor > 0 && s.factor <= 1, reader, "factor", "in (0, 1]", s.factor);
   require(s.patience >= 1, reader, "patience", "at least 1", s.patience);
   return s;
@@ -88,9 +91,11 @@ LossOptions read_loss(const Json& json, const std::string& where) {
   LossOptions l;
   l.kind = from_word(kLosses, "loss", reader.get<std::string>("kind"));
   l.label_smoothing = reader.get("label_smoothing", l.label_smoothing);
+  l.auxiliary_weight = reader.get("auxiliary_weight", l.auxiliary_weight);
   reader.finish();
   require(l.label_smoothing >= 0 && l.label_smoothing < 1, reader, "label_smoothing", "in [0, 1)",
           l.label_smoothing);
+  require(l.auxiliary_weight >= 0, reader, "auxiliary_weight", "at least 0", l.auxiliary_weight);
   return l;
 }
 
@@ -115,6 +120,7 @@ Recipe recipe_from_json(const Json& json, const std::string& where) {
   r.zero_init_residual = reader.get("zero_init_residual", r.zero_init_residual);
   r.clip_gradient_norm = reader.get("clip_gradient_norm", r.clip_gradient_norm);
   r.early_stop_epochs = reader.get("early_stop_epochs", r.early_stop_epochs);
+  r.average_decay = reader.get("average_decay", r.average_decay);
   reader.finish();
   require(r.epochs >= 1, reader, "epochs", "at least 1", r.epochs);
   require(r.batch_size >= 1, reader, "batch_size", "at least 1", r.batch_size);
@@ -122,6 +128,8 @@ Recipe recipe_from_json(const Json& json, const std::string& where) {
   require(r.clip_gradient_norm >= 0, reader, "clip_gradient_norm", "at least 0",
           r.clip_gradient_norm);
   require(r.early_stop_epochs >= 0, reader, "early_stop_epochs", "at least 0", r.early_stop_epochs);
+  require(r.average_decay >= 0 && r.average_decay < 1, reader, "average_decay", "in [0, 1)",
+          r.average_decay);
   if (r.validation_size == 0 &&
       (r.schedule.kind == ScheduleOptions::Kind::kPlateau || r.early_stop_epochs > 0)) {
     throw reader.error("validation_size",
@@ -147,7 +155,10 @@ Json to_json(const Recipe& r) {
 
   const ScheduleOptions& s = r.schedule;
   Json schedule = {{"kind", to_word(kSchedules, s.kind)}, {"warmup_epochs", s.warmup_epochs}};
-  if (s.kind == ScheduleOptions::Kind::kStep) schedule["milestones"] = s.milestones;
+  if (s.kind == ScheduleOptions::Kind::kStep) {
+    schedule["milestones"] = s.milestones;
+    schedule["every"] = s.every;
+  }
   if (s.kind == ScheduleOptions::Kind::kStep || s.kind == ScheduleOptions::Kind::kPlateau) {
     schedule["factor"] = s.factor;
   }
@@ -162,12 +173,15 @@ Json to_json(const Recipe& r) {
           {"train_transforms", r.train_transforms.to_json()},
           {"eval_transforms", r.eval_transforms.to_json()},
           {"loss",
-           {{"kind", to_word(kLosses, r.loss.kind)}, {"label_smoothing", r.loss.label_smoothing}}},
+           {{"kind", to_word(kLosses, r.loss.kind)},
+            {"label_smoothing", r.loss.label_smoothing},
+            {"auxiliary_weight", r.loss.auxiliary_weight}}},
           {"optimizer", optimizer},
           {"schedule", schedule},
           {"zero_init_residual", r.zero_init_residual},
           {"clip_gradient_norm", r.clip_gradient_norm},
-          {"early_stop_epochs", r.early_stop_epochs}};
+          {"early_stop_epochs", r.early_stop_epochs},
+          {"average_decay", r.average_decay}};
 }
 
 std::vector<std::string> recipe_names() {

@@ -18,6 +18,8 @@ Json to_json(const RunConfig& config) {
           {"data", config.data},
           {"initial_weights", config.initial_weights},
           {"limit", config.limit},
+          {"final_survival", config.final_survival},
+          {"freeze_up_to", config.freeze_up_to},
           {"seed", config.seed},
           {"recipe", to_json(config.recipe)}};
 }
@@ -31,9 +33,15 @@ RunConfig run_config_from_json(const Json& json, const std::string& where) {
   config.data = reader.get<std::string>("data");
   config.initial_weights = reader.get<std::string>("initial_weights");
   config.limit = reader.get<int64_t>("limit");
+  config.final_survival = reader.get("final_survival", config.final_survival);
+  config.freeze_up_to = reader.get("freeze_up_to", config.freeze_up_to);
   config.seed = reader.get<uint64_t>("seed");
   config.recipe = recipe_from_json(reader.at("recipe"), where + ".recipe");
   reader.finish();
+  if (!(config.final_survival >= 0 && config.final_survival <= 1)) {
+    throw reader.error("final_survival",
+                       fmt::format("must be in [0, 1], got {}", config.final_survival));
+  }
   return config;
 }
 
@@ -77,11 +85,16 @@ std::vector<EpochMetrics> read_metrics(const std::filesystem::path& path) {
 }
 
 std::map<std::string, std::string> to_metadata(const WeightsCard& card) {
-  return {{"format", "pt"},
-          {"striate.model", card.model},
-          {"striate.input", Json(card.input).dump()},
-          {"striate.class_names", Json(card.class_names).dump()},
-          {"striate.preprocessing", card.preprocessing.to_json().dump()}};
+  std::map<std::string, std::string> metadata = {
+      {"format", "pt"},
+      {"striate.model", card.model},
+      {"striate.input", Json(card.input).dump()},
+      {"striate.class_names", Json(card.class_names).dump()},
+      {"striate.preprocessing", card.preprocessing.to_json().dump()}};
+  if (card.final_survival > 0) {
+    metadata["striate.final_survival"] = Json(card.final_survival).dump();
+  }
+  return metadata;
 }
 
 WeightsCard card_from_metadata(const std::map<std::string, std::string>& metadata,
@@ -98,8 +111,15 @@ WeightsCard card_from_metadata(const std::map<std::string, std::string>& metadat
   try {
     card.input = read("striate.input").get<Shape>();
     card.class_names = read("striate.class_names").get<std::vector<std::string>>();
+    if (metadata.contains("striate.final_survival")) {
+      card.final_survival = read("striate.final_survival").get<double>();
+    }
   } catch (const Json::exception& error) {
     throw FormatError(fmt::format("{}: its metadata is damaged: {}", origin, error.what()));
+  }
+  if (!(card.final_survival >= 0 && card.final_survival <= 1)) {
+    throw FormatError(fmt::format("{}: its metadata is damaged: a final survival of {}", origin,
+                                  card.final_survival));
   }
   card.preprocessing = Preprocessing::from_json(read("striate.preprocessing"),
                                                 fmt::format("{}: preprocessing", origin));

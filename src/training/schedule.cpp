@@ -15,6 +15,9 @@ Schedule::Schedule(ScheduleOptions options, int64_t epochs, int64_t steps_per_ep
 double Schedule::factor(int64_t step) const {
   const auto t = static_cast<double>(step);
   if (t < warmup_steps_) return (t + 1) / warmup_steps_;
+  // How much of the time after the warm-up is over.
+  const double progress =
+      std::min(1.0, (t - warmup_steps_) / (static_cast<double>(total_steps_) - warmup_steps_));
   switch (options_.kind) {
     case ScheduleOptions::Kind::kConstant:
       return 1;
@@ -22,15 +25,15 @@ double Schedule::factor(int64_t step) const {
       const int64_t epoch = step / steps_per_epoch_;
       const auto passed =
           std::ranges::count_if(options_.milestones, [&](int64_t m) { return m <= epoch; });
-      return std::pow(options_.factor, static_cast<double>(passed));
+      const int64_t periods = options_.every > 0 ? epoch / options_.every : 0;
+      return std::pow(options_.factor, static_cast<double>(passed + periods));
     }
     case ScheduleOptions::Kind::kPlateau:
       return plateau_factor_;
-    case ScheduleOptions::Kind::kCosine: {  // loshchilov2017, eq. 5, without restarts
-      const double progress =
-          (t - warmup_steps_) / (static_cast<double>(total_steps_) - warmup_steps_);
-      return 0.5 * (1 + std::cos(std::numbers::pi * std::min(1.0, progress)));
-    }
+    case ScheduleOptions::Kind::kCosine:  // loshchilov2017, eq. 5, without restarts
+      return 0.5 * (1 + std::cos(std::numbers::pi * progress));
+    case ScheduleOptions::Kind::kLinear:
+      return 1 - progress;
   }
   throw std::logic_error("a schedule without a rule");
 }

@@ -6,6 +6,7 @@
 #include <torch/csrc/autograd/autograd.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <fstream>
@@ -18,6 +19,7 @@
 #include "striate/runtime/network.h"
 #include "striate/training/evaluate.h"
 #include "striate/training/losses.h"
+#include "training/average.h"
 #include "training/checkpoint.h"
 
 namespace striate {
@@ -33,13 +35,6 @@ constexpr int64_t kEvaluationViews = 256;  // in a batch
 
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
-}
-
-Graph build_graph(const RunConfig& config) {
-  Graph graph = build_model(
-      config.model,
-      {.input = config.input, .classes = static_cast<int64_t>(config.class_names.size())});
-  return config.recipe.zero_init_residual ? with_zero_last_scales(std::move(graph)) : graph;
 }
 
 // The training images that a run uses, and those it holds out.
@@ -80,6 +75,15 @@ void append_line(const fs::path& path, const std::string& line) {
 
 }  // namespace
 
+Graph training_graph(const RunConfig& config) {
+  Graph graph =
+      build_model(config.model, {.input = config.input,
+                                 .classes = static_cast<int64_t>(config.class_names.size()),
+                                 .auxiliary_heads = config.recipe.loss.auxiliary_weight > 0,
+                                 .final_survival = config.final_survival});
+  return config.recipe.zero_init_residual ? with_zero_last_scales(std::move(graph)) : graph;
+}
+
 at::Device find_device(const std::string& name) {
   if (name == "cpu") return at::kCPU;
   if (!name.starts_with("cuda")) {
@@ -107,7 +111,7 @@ class Trainer::State {
         device_(find_device(options_.device)),
         data_(open_training_data(config_)),
         lock_(folder_.path),
-        network_(build_graph(config_), config_.seed),
+        network_(training_graph(config_), config_.seed),
         loader_(*data_.training, config_.recipe.train_transforms,
                 {.batch_size = std::min(config_.recipe.batch_size, data_.training->size()),
                  .order = Order::kShuffled,
@@ -116,9 +120,13 @@ class Trainer::State {
                  .threads = options_.loader_threads}),
         schedule_(config_.recipe.schedule, config_.recipe.epochs, loader_.batch_count()) {
     network_.to(device_);
+    if (!config_.freeze_up_to.empty()) freeze();
     optimizer_ = std::make_unique<Optimizer>(network_, config_.recipe.optimizer);
-    at::Generator generator = at::globalContext().defaultGenerator(device_);
-    generator.set_current_seed(config_.seed);
+    // The processor's is for dropped paths, whatever the device.
+    for (const at::Device device : {at::Device(at::kCPU), device_}) {
+      at::Generator generator = at::globalContext().defaultGenerator(device);
+      generator.set_current_seed(config_.seed);
+    }
   }
 
   void start(const Weights* initial) {
@@ -127,6 +135,7 @@ class Trainer::State {
                     "go on with it by --resume, or choose another folder with --out");
     }
     if (initial != nullptr) load_weights(network_, *initial);
+    start_average();
     remove_partial_files(folder_.path);
     write_file_atomically(folder_.metrics(), std::string());
     save();
@@ -135,6 +144,7 @@ class Trainer::State {
   }
 
   void resume() {
+    start_average();
     remove_partial_files(folder_.path);
     remove_partial_files(folder_.checkpoint().parent_path());
     position_ = load_checkpoint(folder_.checkpoint(), parts());
@@ -168,7 +178,23 @@ class Trainer::State {
   Network& network() { return network_; }
 
  private:
-  CheckpointParts parts() { return {network_, *optimizer_, schedule_}; }
+  CheckpointParts parts() { return {network_, *optimizer_, schedule_, average_.get()}; }
+
+  void freeze() {
+    network_.freeze_up_to(config_.freeze_up_to);
+    const std::vector<at::Tensor> parameters = network_.parameters();
+    if (std::ranges::none_of(parameters, [](const at::Tensor& p) { return p.requires_grad(); })) {
+      throw std::invalid_argument(
+          fmt::format("freezing up to {} leaves no weight to train: name an earlier layer",
+                      config_.freeze_up_to));
+    }
+  }
+
+  // Of the weights that the run starts from.
+  void start_average() {
+    const double decay = config_.recipe.average_decay;
+    if (decay > 0) average_ = std::make_unique<WeightAverage>(network_, decay);
+  }
 
   // Never saves what can't be gone on with.
   void save() {
@@ -201,8 +227,8 @@ class Trainer::State {
   void step(const Batch& batch) {
     const at::Tensor images = batch.images.to(device_);
     const at::Tensor labels = batch.labels.to(device_);
-    const at::Tensor logits = network_.forward(images);
-    const at::Tensor loss = losses::compute(config_.recipe.loss, logits, labels);
+    const NamedValues outputs = network_.forward(images, ForwardOptions{});
+    const at::Tensor loss = losses::compute(config_.recipe.loss, outputs, labels);
     const double loss_value = loss.item<double>();
     if (!std::isfinite(loss_value)) stop_for_loss(loss_value, images);
 
@@ -212,10 +238,11 @@ class Trainer::State {
       optimizer_->clip_gradient_norm(config_.recipe.clip_gradient_norm);
     }
     optimizer_->step(learning_rate(position_.step));
+    if (average_ != nullptr) average_->update();
 
     const int64_t count = batch.labels.size(0);
     position_.loss_sum += loss_value * static_cast<double>(count);
-    position_.correct += logits.argmax(1).eq(labels).sum().item<int64_t>();
+    position_.correct += outputs.at("logits").argmax(1).eq(labels).sum().item<int64_t>();
     position_.images += count;
     ++position_.step;
     ++steps_since_save_;
@@ -298,9 +325,9 @@ class Trainer::State {
     return metrics;
   }
 
-  // Weights, then the line of metrics, then the checkpoint that counts them: a kill in between
-  // repeats the rest of the epoch and writes the same again.
-  void end_epoch() {
+  // Measures the epoch and writes its weights: the averaged ones, if the run keeps an average.
+  EpochMetrics keep_epoch() {
+    const AveragedWeights averaged(average_.get());
     check_weights_are_finite();
     const EpochMetrics metrics = measure_epoch();
     const bool measured = std::isfinite(metrics.validation_accuracy);
@@ -311,6 +338,13 @@ class Trainer::State {
       position_.best_accuracy = measured ? metrics.validation_accuracy : -1;
       position_.best_epoch = position_.epoch;
     }
+    return metrics;
+  }
+
+  // Weights, then the line of metrics, then the checkpoint that counts them: a kill in between
+  // repeats the rest of the epoch and writes the same again.
+  void end_epoch() {
+    const EpochMetrics metrics = keep_epoch();
     append_line(folder_.metrics(), to_json(metrics).dump());
 
     const int64_t epoch = position_.epoch + 1;
@@ -330,7 +364,8 @@ class Trainer::State {
     weights.metadata = to_metadata({.model = config_.model,
                                     .input = config_.input,
                                     .class_names = config_.class_names,
-                                    .preprocessing = config_.recipe.eval_transforms});
+                                    .preprocessing = config_.recipe.eval_transforms,
+                                    .final_survival = config_.final_survival});
     weights.metadata["striate.recipe"] = config_.recipe.name;
     weights.metadata["striate.data"] = config_.data;
     weights.metadata["striate.epoch"] = std::to_string(position_.epoch + 1);
@@ -347,6 +382,7 @@ class Trainer::State {
   Loader loader_;
   Schedule schedule_;
   std::unique_ptr<Optimizer> optimizer_;
+  std::unique_ptr<WeightAverage> average_;  // null: the recipe asks for none
   Position position_;
   Clock::time_point last_save_ = Clock::now();
   int64_t steps_since_save_ = 0;

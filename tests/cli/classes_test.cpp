@@ -1,8 +1,11 @@
-// Class folders through the program: fine-tuning to other classes, and data that does not fit.
+// Classes through the program: fine-tuning to others, their names, and data that does not fit.
+#include <ATen/ops/equal.h>
+
 #include "cli/program.h"
 #include "striate/base/file.h"
 #include "striate/base/random.h"
 #include "striate/image/codec.h"
+#include "striate/runtime/weights.h"
 
 namespace striate {
 namespace {
@@ -43,6 +46,33 @@ class Classes : public Program {
             "--set",        "schedule.kind=constant",
             "--recipe",     "lenet5"};
   }
+
+  // In colour, with steps so small that weights hardly move.
+  static std::vector<std::string> tuning(const std::string& model, const std::string& run) {
+    return {"train",        model,
+            "--data",       "folder:animals",
+            "--out",        run,
+            "--epochs",     "1",
+            "--batch-size", "8",
+            "--set",        "validation_size=0",
+            "--set",        "optimizer.learning_rate=1e-6",
+            "--recipe",     "resnet-cifar"};
+  }
+
+  // LeNet-5's weights that say nothing of themselves.
+  void write_bare_weights(const std::string& name) const {
+    write_weights("lenet5", name);
+    Weights weights = read_weights(folder_ / name);
+    weights.metadata.clear();
+    write_safetensors(weights, folder_ / name);
+  }
+
+  // "name 0", "name 1" … as an editor on Windows writes them.
+  void write_names(const std::string& name, int count) const {
+    std::string text;
+    for (int k = 0; k < count; ++k) text += "name " + std::to_string(k) + "\r\n";
+    write_file_atomically(folder_ / name, text);
+  }
 };
 
 TEST_F(Classes, TrainingEndsWithATestAndNeedsItsImagesBeforeItBegins) {
@@ -64,6 +94,125 @@ TEST_F(Classes, FineTuningReplacesTheLastLayerAndSaysSo) {
   EXPECT_TRUE(has(outcome.err, "fc3.bias"));
   EXPECT_FALSE(has(outcome.err, "fc2.weight"));
   EXPECT_EQ(read_json(folder_ / "run/recipe.json")["initial_weights"], "digits.safetensors");
+}
+
+TEST_F(Classes, FineTuningReplacesALastConvolutionAndKeepsWhatIsFrozen) {
+  write_animals();
+  write_weights("squeezenet1_0", "squeeze.safetensors");  // a thousand classes
+  const Outcome outcome =
+      run(joined(tuning("squeezenet1_0", "run"),
+                 {"--weights", "squeeze.safetensors", "--freeze", "features.12.concat"}));
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  // 512 weights and a bias for each of three classes; 1,248,424 less those of a thousand.
+  EXPECT_TRUE(has(outcome.err,
+                  "1,539 parameters are trained, "
+                  "735,424 up to features.12.concat are frozen"));
+  EXPECT_TRUE(has(outcome.err, "50 tensors are taken from squeeze.safetensors"));
+  EXPECT_TRUE(
+      has(outcome.err, "classifier.1.weight (the file's is for 1000 classes, the data has 3)"));
+  EXPECT_TRUE(has(outcome.err, "classifier.1.bias (the file's"));
+
+  const Weights before = read_weights(folder_ / "squeeze.safetensors");
+  const Weights after = read_weights(folder_ / "run/last.safetensors");
+  int64_t kept = 0;
+  for (const auto& [key, tensor] : before.tensors) {
+    if (!key.starts_with("features.")) continue;
+    ++kept;
+    EXPECT_TRUE(at::equal(after.tensors.at(key), tensor)) << key;
+  }
+  EXPECT_EQ(kept, 50);
+  EXPECT_EQ(after.tensors.at("classifier.1.weight").sizes(), (std::vector<int64_t>{3, 512, 1, 1}));
+  const Json report = json_of({"evaluate", "run", "--data", "folder:animals", "--json"});
+  EXPECT_EQ(report["members"][0]["images"], 24);
+}
+
+TEST_F(Classes, FineTuningReplacesTheLastConvolutionOfNetworkInNetwork) {
+  write_animals();
+  write_weights("nin_cifar", "nin.safetensors");
+  const Outcome outcome = run(joined(tuning("nin_cifar", "run"), {"--weights", "nin.safetensors"}));
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  EXPECT_TRUE(has(outcome.err, "16 tensors are taken from nin.safetensors"));
+  EXPECT_TRUE(has(outcome.err, "cccp6.weight (the file's is for 10 classes, the data has 3)"));
+  EXPECT_EQ(run({"evaluate", "run", "--data", "folder:animals"}).exit_code, 0);
+}
+
+TEST_F(Classes, AuxiliaryHeadsAreNewWhereAFileHasNoneAndUnusedWhereNoneAreTrained) {
+  write_animals();
+  write_weights("googlenet", "google.safetensors");
+  const Outcome with_heads =
+      run(joined(tuning("googlenet", "run"),
+                 {"--weights", "google.safetensors", "--set", "loss.auxiliary_weight=0.3"}));
+  ASSERT_EQ(with_heads.exit_code, 0) << with_heads.err;
+  EXPECT_TRUE(has(with_heads.err, "fc.weight (the file's is for 1000 classes, the data has 3)"));
+  EXPECT_TRUE(has(with_heads.err, "new, as the file has none: aux1.conv.conv.weight"));
+  const Weights trained = read_weights(folder_ / "run/best.safetensors");
+  EXPECT_TRUE(trained.tensors.contains("aux2.fc2.bias"));
+  // What is evaluated has no heads.
+  EXPECT_EQ(run({"evaluate", "run", "--data", "folder:animals"}).exit_code, 0);
+
+  // The folder holds a run already, so this ends before it trains.
+  const Outcome without_heads =
+      run(joined(tuning("googlenet", "run"), {"--weights", "run/best.safetensors"}));
+  EXPECT_EQ(without_heads.exit_code, 1);
+  EXPECT_TRUE(has(without_heads.err, "in the file but not used: aux1."));
+  EXPECT_FALSE(has(without_heads.err, "new"));
+  EXPECT_TRUE(has(without_heads.err, "holds a run already"));
+}
+
+TEST_F(Classes, AFileNamesTheClassesOfWeightsThatDoNot) {
+  write_bare_weights("bare.safetensors");
+  write_names("names.txt", 10);
+  write_class("pictures", 90);
+  const Json predicted = json_of({"predict", "bare.safetensors", "pictures/photo0.png", "--model",
+                                  "lenet5", "--classes", "names.txt", "--json"});
+  ASSERT_EQ(predicted[0]["top"].size(), 5U);
+  for (const Json& top : predicted[0]["top"]) {
+    EXPECT_EQ(top["class"], "name " + std::to_string(top["index"].get<int64_t>()));
+  }
+}
+
+TEST_F(Classes, NamesThatTheDataDoesNotHaveAreAnError) {
+  write_data();  // classes 0 to 9
+  write_bare_weights("bare.safetensors");
+  write_names("names.txt", 10);
+  write_file_atomically(folder_ / "digits.txt", std::string("0\n1\n2\n3\n4\n5\n6\n7\n8\n9"));
+  const std::vector<std::string> evaluate = {"evaluate", "bare.safetensors", "--model",  "lenet5",
+                                             "--data",   "idx:data",         "--classes"};
+  EXPECT_EQ(run(joined(evaluate, {"digits.txt"})).exit_code, 0);
+  expect_failure(joined(evaluate, {"names.txt"}), 1, {"other classes", "\"0\"", "\"name 0\""});
+}
+
+TEST_F(Classes, AFileOfNamesMustFitTheNetwork) {
+  write_data();
+  write_bare_weights("bare.safetensors");
+  write_names("two.txt", 2);
+  write_names("eleven.txt", 11);
+  write_file_atomically(folder_ / "gap.txt", std::string("a\n\nb\n"));
+  const auto evaluate = [](const std::string& classes) -> std::vector<std::string> {
+    return {"evaluate", "bare.safetensors", "--model",   "lenet5",
+            "--data",   "idx:data",         "--classes", classes};
+  };
+  expect_failure(evaluate("two.txt"), 1, {"two.txt names 2 classes, the network has 10"});
+  expect_failure(evaluate("eleven.txt"), 1, {"eleven.txt names 11 classes, the network has 10"});
+  expect_failure(evaluate("gap.txt"), 1, {"gap.txt line 2 is empty"});
+  expect_failure(evaluate("none.txt"), 1, {"none.txt"});
+}
+
+TEST_F(Classes, ConvertingWritesTheNamesThatAreKnown) {
+  write_bare_weights("bare.safetensors");
+  write_names("names.txt", 10);
+  const std::vector<std::string> convert = {"convert", "bare.safetensors", "out.safetensors"};
+  ASSERT_EQ(run(joined(convert, {"--model", "lenet5", "--classes", "names.txt"})).exit_code, 0);
+  Json names = Json::array();
+  for (int k = 0; k < 10; ++k) names.push_back("name " + std::to_string(k));
+  const auto written = [&] {
+    return Json::parse(
+        read_weights(folder_ / "out.safetensors").metadata.at("striate.class_names"));
+  };
+  EXPECT_EQ(written(), names);
+  ASSERT_EQ(run(joined(convert, {"--model", "lenet5"})).exit_code, 0);
+  EXPECT_EQ(written(), Json::array());
+  expect_failure(joined(convert, {"--classes", "names.txt"}), 2, {"--classes", "--model"});
 }
 
 TEST_F(Classes, EvaluatingOnOtherClassesIsAnError) {

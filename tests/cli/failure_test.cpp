@@ -50,6 +50,16 @@ TEST_F(Failure, WeightsThatDoNotSayTheirNetworkGetTheLikelyOne) {
   expect_failure({"predict", "bare.safetensors", "picture.png"}, 2, {"--model resnet20"});
 }
 
+TEST_F(Failure, OfNetworksWithTheSameKeysTheOneWithTheSameShapesIsLikely) {
+  write_weights("densenet100_24", "dense.safetensors");  // densenet100_12 is half as wide
+  Weights bare = read_weights(folder_ / "dense.safetensors");
+  bare.metadata.clear();
+  write_safetensors(bare, folder_ / "bare.safetensors");
+  const Outcome outcome = run({"predict", "bare.safetensors", "picture.png"});
+  EXPECT_EQ(outcome.exit_code, 2);
+  EXPECT_TRUE(has(outcome.err, "--model densenet100_24"));
+}
+
 TEST_F(Failure, MissingFilesAreNamed) {
   expect_refused_weights("none.safetensors", {"none.safetensors", "No such file"});
   expect_failure({"predict", "lenet.safetensors", "none.png"}, 1, {"none.png"});

@@ -1,11 +1,15 @@
 // Training by the program: what a run holds, and how it survives an interruption and a full disk.
+#include <ATen/ops/equal.h>
 #include <signal.h>
 
 #include <chrono>
+#include <cmath>
 #include <thread>
 
 #include "cli/program.h"
 #include "striate/base/file.h"
+#include "striate/models/models.h"
+#include "striate/runtime/network.h"
 
 namespace striate {
 namespace {
@@ -55,7 +59,10 @@ TEST_F(Training, LeavesAWholeRunAndSaysItsResult) {
 
 TEST_F(Training, RefusesToChangeARunThatIsResumed) {
   ASSERT_EQ(train("run", {"--epochs", "1"}).exit_code, 0);
-  expect_failure({"train", "--resume", "run", "--epochs", "9"}, 2, {"keeps what its recipe.json"});
+  for (const auto& [flag, value] : std::map<std::string, std::string>{
+           {"--epochs", "9"}, {"--freeze", "conv1"}, {"--survival", "0.5"}, {"--ensemble", "2"}}) {
+    expect_failure({"train", "--resume", "run", flag, value}, 2, {"keeps what its recipe.json"});
+  }
 }
 
 TEST_F(Training, RefusesAFolderThatHoldsARun) {
@@ -153,6 +160,69 @@ TEST_F(Training, AWrongSettingIsAnErrorAndStartsNoRun) {
   failing("train_transforms.0=3", {"train_transforms"});
 }
 
+TEST_F(Training, FreezingKeepsTheWeightsUpToANodeAndSaysHowMany) {
+  const Outcome outcome = train("run", {"--epochs", "1", "--freeze", "conv2"});
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  // 6 kernels of 5x5 and 16 of 6x5x5, with a bias each, of 61,706.
+  EXPECT_TRUE(has(outcome.err, "59,134 parameters are trained, 2,572 up to conv2 are frozen\n"));
+  EXPECT_EQ(read_json(folder_ / "run/recipe.json")["freeze_up_to"], "conv2");
+  const Network fresh(build_model("lenet5"), /*seed=*/1);
+  const Weights trained = read_weights(folder_ / "run/last.safetensors");
+  for (const auto& [key, tensor] : fresh.tensors()) {
+    EXPECT_EQ(at::equal(trained.tensors.at(key), tensor), key.starts_with("conv")) << key;
+  }
+  const Outcome all = train("all", {"--epochs", "1"});
+  EXPECT_TRUE(has(all.err, "61,706 parameters are trained\n"));
+}
+
+TEST_F(Training, ANodeThatCanNotBeFrozenIsAnErrorAndStartsNoRun) {
+  const std::vector<std::string> command =
+      joined({"train", "lenet5", "--out", "run"}, quick_flags());
+  expect_failure(joined(command, {"--freeze", "conv9"}), 2,
+                 {"\"conv9\"", "did you mean \"conv1\"?"});
+  expect_failure(joined(command, {"--freeze", "fc3"}), 2,
+                 {"--freeze fc3 leaves no weight of lenet5 to train"});
+  EXPECT_FALSE(fs::exists(folder_ / "run"));
+}
+
+TEST_F(Training, StochasticDepthIsKeptWithTheWeights) {
+  const Json result = json_of({"train",        "resnet20",
+                               "--data",       "idx:data",
+                               "--out",        "run",
+                               "--recipe",     "resnet-cifar",
+                               "--limit",      "40",
+                               "--epochs",     "1",
+                               "--batch-size", "16",
+                               "--set",        "validation_size=8",
+                               "--set",        "optimizer.learning_rate=0.01",
+                               "--survival",   "0.5",
+                               "--json"});
+  EXPECT_EQ(read_json(folder_ / "run/recipe.json")["final_survival"], 0.5);
+  const auto loss = [&](const std::string& path) {
+    const Json report = json_of({"evaluate", path, "--data", "idx:data", "--json"});
+    return report["members"][0]["loss"].get<double>();
+  };
+  EXPECT_NEAR(loss("run"), result["test"]["loss"].get<double>(), 1e-6);
+  // Without it the branches count in full, which is another network.
+  Weights weights = read_weights(folder_ / "run/best.safetensors");
+  ASSERT_EQ(weights.metadata.erase("striate.final_survival"), 1U);
+  write_safetensors(weights, folder_ / "forgotten.safetensors");
+  EXPECT_GT(std::abs(loss("forgotten.safetensors") - loss("run")), 1e-4);
+}
+
+TEST_F(Training, WhatANetworkDoesNotHaveIsAnErrorAndStartsNoRun) {
+  const std::vector<std::string> command =
+      joined({"train", "lenet5", "--out", "run"}, quick_flags());
+  for (const std::string value : {"0", "1.5", "half", "nan", "0.5x"}) {
+    expect_failure(joined(command, {"--survival", value}), 2, {"--survival", "(0, 1]"});
+  }
+  expect_failure(joined(command, {"--survival", "0.5"}), 2,
+                 {"lenet5 has no residual blocks", "leave out --survival"});
+  expect_failure(joined(command, {"--set", "loss.auxiliary_weight=0.3"}), 2,
+                 {"lenet5 has no auxiliary heads", "--set loss.auxiliary_weight=0"});
+  EXPECT_FALSE(fs::exists(folder_ / "run"));
+}
+
 TEST_F(Training, CompareTrainsEveryNetworkAndDrawsTheirErrors) {
   const std::vector<std::string> command =
       joined(joined({"compare", "lenet5", "lenet5@paper", "--out", "both"}, quick_flags()),
@@ -171,6 +241,17 @@ TEST_F(Training, CompareTrainsEveryNetworkAndDrawsTheirErrors) {
 TEST_F(Training, CompareChecksEveryNameBeforeItTrains) {
   expect_failure(joined({"compare", "lenet5", "lenet6", "--out", "both"}, quick_flags()), 2,
                  {"\"lenet6\"", "did you mean \"lenet5\"?"});
+  expect_failure(joined({"compare", "lenet5", "resnet20", "--out", "both", "--freeze", "conv2"},
+                        quick_flags()),
+                 2, {"resnet20", "\"conv2\""});
+}
+
+TEST_F(Training, CompareRefusesARunThatFroze) {
+  const std::vector<std::string> command =
+      joined(joined({"compare", "lenet5", "--out", "both"}, quick_flags()), {"--epochs", "1"});
+  ASSERT_EQ(run(joined(command, {"--freeze", "conv1"})).exit_code, 0);
+  EXPECT_EQ(run(joined(command, {"--freeze", "conv1"})).exit_code, 0);
+  expect_failure(command, 2, {"both/lenet5 holds a run with other settings"});
 }
 
 }  // namespace

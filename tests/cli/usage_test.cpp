@@ -1,5 +1,6 @@
 // What the program says of itself, and how it takes wrong words.
 #include "cli/program.h"
+#include "striate/base/file.h"
 #include "striate/models/models.h"
 #include "striate/training/recipe.h"
 
@@ -49,6 +50,44 @@ TEST_F(Usage, ModelsAsJsonListsEveryNetwork) {
   for (const Json& model : models) names.push_back(model["name"].get<std::string>());
   EXPECT_EQ(names, model_names());
   EXPECT_TRUE(has(run({"models"}).out, "resnet50@paper"));
+}
+
+TEST_F(Usage, TheDocumentOfNetworksIsThatOfTheRegistry) {
+  const std::filesystem::path docs = std::filesystem::path(STRIATE_SOURCE_DIR) / "docs";
+  const Outcome outcome = run({"models", "--markdown"});
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+  ASSERT_TRUE(std::filesystem::exists(docs / "models.md"))
+      << "make it: striate models --markdown > docs/models.md";
+  EXPECT_EQ(outcome.out, read_text(docs / "models.md"))
+      << "make it again: striate models --markdown > docs/models.md";
+  EXPECT_TRUE(has(outcome.out, "| `resnet50` | "));
+  EXPECT_TRUE(has(outcome.out, "| 3x224x224 | 25,557,032 | "));
+  expect_failure({"models", "--markdown", "--json"}, 2, {});
+}
+
+TEST_F(Usage, EveryNetworksPaperIsInTheBibliography) {
+  const std::string papers =
+      read_text(std::filesystem::path(STRIATE_SOURCE_DIR) / "docs/papers.bib");
+  for (const ModelEntry& entry : model_registry()) {
+    EXPECT_TRUE(papers.find("{" + entry.paper + ",") != std::string::npos)
+        << entry.name << ": " << entry.paper;
+  }
+}
+
+TEST_F(Usage, SummaryAddsAuxiliaryHeadsAndStochasticDepth) {
+  const Json with_heads = json_of({"summary", "googlenet", "--auxiliary-heads", "--json"});
+  EXPECT_EQ(with_heads["parameters"], 13004888);  // torchvision's, with aux_logits
+  EXPECT_EQ(json_of({"summary", "googlenet", "--json"})["parameters"], 6624904);
+  expect_failure({"summary", "lenet5", "--auxiliary-heads"}, 2, {"lenet5 has no auxiliary heads"});
+
+  const Json dropped = json_of({"summary", "resnet20", "--survival", "0.5", "--json"});
+  int64_t branches = 0;
+  for (const Json& layer : dropped["layers"]) {
+    if (layer["operator"] == "StochasticDepth") ++branches;
+  }
+  EXPECT_EQ(branches, 9);
+  expect_failure({"summary", "resnet20", "--survival", "2"}, 2, {"--survival", "(0, 1]"});
+  expect_failure({"summary", "lenet5", "--survival", "0.5"}, 2, {"no residual blocks"});
 }
 
 TEST_F(Usage, SummaryAsJsonHasThePublishedNumberOfParameters) {

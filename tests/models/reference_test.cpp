@@ -26,10 +26,12 @@ constexpr double kDoubleTolerance = 2e-7;
 
 constexpr int64_t kClass = 7;
 
-const Weights& project_reference() {
-  static const Weights file =
+// The file that holds a network: the first families', or that of the rest.
+const Weights& project_reference(const std::string& model) {
+  static const Weights first =
       read_weights(STRIATE_SOURCE_DIR "/tests/reference/models.safetensors");
-  return file;
+  static const Weights zoo = read_weights(STRIATE_SOURCE_DIR "/tests/reference/zoo.safetensors");
+  return zoo.tensors.contains(model + "/logits") ? zoo : first;
 }
 
 double relative_error(const at::Tensor& ours, const at::Tensor& reference) {
@@ -88,22 +90,36 @@ struct Images {
 
 Images images_of(const ModelEntry& entry) {
   const Shape& input = entry.defaults.input;
-  if (input[1] == 224) return {{2, 3, 224, 224}, {4, 3, 96, 96}, {1, 22, 333, 444}, 16};
+  if (input[1] >= 224) {
+    return {{2, 3, input[1], input[1]}, {4, 3, 96, 96}, {1, 22, 333, 444}, 16};
+  }
   return {{2, input[0], 32, 32}, {4, input[0], 32, 32}, {1, 2, 3, 4}, 4};
 }
 
+struct Build {
+  at::ScalarType type = at::kFloat;
+  Layout layout = Layout::kContiguous;
+  bool auxiliary_heads = false;
+};
+
 std::unique_ptr<Network> generated_network(const std::string& model, const Shape& images,
-                                           at::ScalarType type) {
-  auto network = std::make_unique<Network>(
-      build_model(model, {.input = {images.begin() + 1, images.end()}}), 0, Layout::kContiguous);
-  fill_generated(*network);
-  network->to(type);
+                                           const Build& build) {
+  Graph graph = build_model(model, {.input = {images.begin() + 1, images.end()},
+                                    .auxiliary_heads = build.auxiliary_heads});
+  // Every weight is made by its name's rule: nothing is drawn.
+  Weights weights;
+  for (const TensorSpec& spec : tensors(graph)) {
+    if (spec.kind == TensorSpec::Kind::kCounter) continue;
+    weights.tensors[spec.key] = generated(spec.key, spec.shape);
+  }
+  auto network = std::make_unique<Network>(std::move(graph), weights, build.layout);
+  network->to(build.type);
   return network;
 }
 
 void check_evaluation(const Comparison& reference, const std::string& model, at::ScalarType type) {
   const Images images = images_of(find_model(model));
-  const auto made = generated_network(model, images.eval, type);
+  const auto made = generated_network(model, images.eval, {.type = type});
   Network& network = *made;
   network.eval();
   const at::Tensor x = generated("input.eval", images.eval).to(type).requires_grad_();
@@ -121,7 +137,7 @@ void check_training_step(const Comparison& reference, const std::string& model,
                          at::ScalarType type) {
   const ModelEntry& entry = find_model(model);
   const Images images = images_of(entry);
-  const auto made = generated_network(model, images.train, type);
+  const auto made = generated_network(model, images.train, {.type = type});
   Network& network = *made;
   network.train();
   const at::Tensor logits = network.forward(generated("input.train", images.train).to(type));
@@ -155,23 +171,23 @@ std::string test_name(const testing::TestParamInfo<std::string>& info) {
 class Reference : public testing::TestWithParam<std::string> {};
 
 TEST_P(Reference, EvaluationAgreesInFloat) {
-  check_evaluation({project_reference(), GetParam(), at::kFloat}, GetParam(), at::kFloat);
+  check_evaluation({project_reference(GetParam()), GetParam(), at::kFloat}, GetParam(), at::kFloat);
 }
 
 TEST_P(Reference, OutputsAgreeInChannelsLast) {
   const Images images = images_of(find_model(GetParam()));
-  Network network(build_model(GetParam()), 0);
-  fill_generated(network);
-  network.eval();
+  const auto network =
+      generated_network(GetParam(), images.eval, {.layout = Layout::kChannelsLast});
+  network->eval();
   at::NoGradGuard no_grad;
-  Comparison(project_reference(), GetParam(), at::kFloat)
-      .check("logits", network.forward(generated("input.eval", images.eval)), kOutputTolerance);
+  Comparison(project_reference(GetParam()), GetParam(), at::kFloat)
+      .check("logits", network->forward(generated("input.eval", images.eval)), kOutputTolerance);
 }
 
 // In float64, where no ReLU flips: a deep network in training mode amplifies the rounding of
 // float32 beyond use.
 TEST_P(Reference, ATrainingStepAgreesInDouble) {
-  const Comparison reference(project_reference(), GetParam(), at::kDouble);
+  const Comparison reference(project_reference(GetParam()), GetParam(), at::kDouble);
   if (!reference.has("train/loss")) GTEST_SKIP() << "networks with dropout have no reference step";
   check_training_step(reference, GetParam(), at::kDouble);
 }
@@ -184,6 +200,45 @@ INSTANTIATE_TEST_SUITE_P(Models, Reference,
                                          "resnet56", "resnet110", "plain20", "plain56", "lenet5",
                                          "lenet5@paper"),
                          test_name);
+
+INSTANTIATE_TEST_SUITE_P(
+    Zoo, Reference,
+    testing::Values("alexnet", "alexnet@paper", "nin", "nin_cifar", "googlenet", "googlenet@paper",
+                    "resnext50_32x4d", "resnext101_32x8d", "resnext101_64x4d", "resnext29_8x64d",
+                    "resnext29_16x64d", "wide_resnet50_2", "wide_resnet101_2", "wrn_28_10",
+                    "resnet110_sd", "fractalnet20", "fractalnet40", "densenet121", "densenet161",
+                    "densenet169", "densenet201", "densenet40_12", "densenet100_12",
+                    "densenet100_24", "densenetbc100_12", "densenetbc250_24", "densenetbc190_40",
+                    "squeezenet1_0", "squeezenet1_0_bypass", "squeezenet1_1"),
+    test_name);
+
+class AuxiliaryHeads : public testing::TestWithParam<std::string> {};
+
+TEST_P(AuxiliaryHeads, AgreeInFloat) {
+  const Images images = images_of(find_model(GetParam()));
+  const auto network = generated_network(GetParam(), images.eval, {.auxiliary_heads = true});
+  network->eval();
+  at::NoGradGuard no_grad;
+  const NamedValues values = network->forward(generated("input.eval", images.eval), {});
+  const Comparison reference(project_reference(GetParam()), GetParam(), at::kFloat);
+  for (const char* head : {"logits", "aux1", "aux2"}) {
+    reference.check(head, values.at(head), kOutputTolerance);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Zoo, AuxiliaryHeads, testing::Values("googlenet", "googlenet@paper"),
+                         test_name);
+
+TEST(FractalNet, TheDeepestColumnAloneAgrees) {
+  const Images images = images_of(find_model("fractalnet20"));
+  const auto network = generated_network("fractalnet20", images.eval, {});
+  network->eval();
+  network->use_column(2);
+  at::NoGradGuard no_grad;
+  Comparison(project_reference("fractalnet20"), "fractalnet20", at::kFloat)
+      .check("column2_logits", network->forward(generated("input.eval", images.eval)),
+             kOutputTolerance);
+}
 
 // A wider set of reference files, which is not part of the project.
 const Weights* shared_reference() {
@@ -210,7 +265,11 @@ TEST_P(SharedReference, EvaluationAndATrainingStepAgreeInFloat) {
 INSTANTIATE_TEST_SUITE_P(Models, SharedReference,
                          testing::Values("vgg11", "vgg13", "vgg16", "vgg19", "vgg11_bn", "vgg13_bn",
                                          "vgg16_bn", "vgg19_bn", "resnet18", "resnet34", "resnet50",
-                                         "resnet101", "resnet152"),
+                                         "resnet101", "resnet152", "alexnet", "googlenet",
+                                         "resnext50_32x4d", "resnext101_32x8d", "resnext101_64x4d",
+                                         "wide_resnet50_2", "wide_resnet101_2", "densenet121",
+                                         "densenet161", "densenet169", "densenet201",
+                                         "squeezenet1_0", "squeezenet1_1"),
                          test_name);
 
 }  // namespace

@@ -1,10 +1,15 @@
+#include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <map>
 #include <set>
 
 #include "striate/base/error.h"
+#include "striate/base/json.h"
+#include "striate/base/random.h"
 #include "striate/graph/analysis.h"
 #include "striate/models/models.h"
 
@@ -51,6 +56,39 @@ const std::map<std::string, Published> kPublished = {
     {"plain44", {658586, 97.17, 0.01}},
     {"plain56", {853018, 125.49, 0.01}},
     {"plain110", {1727962, 252.89, 0.01}},
+    {"resnet110_sd", {1727962, 252.89, 0.01}},
+    {"alexnet", {61100840, 714, 1}},
+    {"alexnet@paper", {60965224, 724, 1}},
+    {"nin", {7595176, NAN, 0}},
+    {"nin_cifar", {966986, NAN, 0}},
+    {"googlenet", {6624904, 1498, 1}},
+    {"googlenet@paper", {6998552, NAN, 0}},
+    {"inception_naive", {1096682, NAN, 0}},
+    {"inception_reduced", {351530, NAN, 0}},
+    {"resnext50_32x4d", {25028904, 4230, 1}},
+    {"resnext101_32x8d", {88791336, 16414, 1}},
+    {"resnext101_64x4d", {83455272, 15460, 1}},
+    {"resnext29_8x64d", {34426698, NAN, 0}},
+    {"resnext29_16x64d", {68155210, NAN, 0}},
+    {"wide_resnet50_2", {68883240, 11398, 1}},
+    {"wide_resnet101_2", {126886696, 22753, 1}},
+    {"wrn_16_4", {2748890, NAN, 0}},
+    {"wrn_28_10", {36479194, NAN, 0}},
+    {"fractalnet20", {33724618, NAN, 0}},
+    {"fractalnet40", {19040714, NAN, 0}},
+    {"densenet121", {7978856, 2834, 1}},
+    {"densenet161", {28681000, 7728, 1}},
+    {"densenet169", {14149480, 3360, 1}},
+    {"densenet201", {20013928, 4291, 1}},
+    {"densenet40_12", {1019722, NAN, 0}},
+    {"densenet100_12", {6979642, NAN, 0}},
+    {"densenet100_24", {27249082, NAN, 0}},
+    {"densenetbc100_12", {769162, 287.9, 0.1}},
+    {"densenetbc250_24", {15324406, NAN, 0}},
+    {"densenetbc190_40", {25624430, NAN, 0}},
+    {"squeezenet1_0", {1248424, 819, 1}},
+    {"squeezenet1_0_bypass", {1248424, 819, 1}},
+    {"squeezenet1_1", {1235496, 349, 1}},
 };
 
 TEST(Registry, EveryModelHasThePublishedParametersAndMultiplyAdds) {
@@ -95,9 +133,44 @@ TEST(Registry, AnUnknownModelIsAnErrorWithTheNearest) {
   }
 }
 
-TEST(Registry, AnInputThatIsTooSmallNamesTheLayer) {
-  EXPECT_THROW(build_model("lenet5", {.input = {1, 12, 12}}), ShapeError);
+TEST(Registry, AnInputThatIsTooSmallNamesTheLayerAndTheSmallestThatFits) {
   EXPECT_THROW(build_model("vgg16", {.input = {3, 16, 16}}), ShapeError);
+  for (const auto& [model, size] :
+       std::map<std::string, int64_t>{{"lenet5", 16}, {"alexnet", 63}, {"densenet121", 29}}) {
+    try {
+      build_model(model, {.input = {1, size - 1, size - 1}});
+      FAIL() << model << " was built";
+    } catch (const ShapeError& error) {
+      EXPECT_EQ(std::string(error.what()).front(), '[');
+      EXPECT_NE(error.hint().find(fmt::format("{0}x{0}", size)), std::string::npos) << error.hint();
+    }
+    EXPECT_NO_THROW(build_model(model, {.input = {1, size, size}}));
+  }
+}
+
+TEST(Registry, OptionsThatANetworkDoesNotHaveAreErrors) {
+  EXPECT_THROW(build_model("vgg11", {.auxiliary_heads = true}), std::invalid_argument);
+  EXPECT_THROW(build_model("vgg11", {.final_survival = 0.5}), std::invalid_argument);
+  EXPECT_THROW(build_model("resnet18", {.final_survival = 1.5}), std::invalid_argument);
+}
+
+// What a state_dict of torchvision's network holds, keys and shapes (tools/reference/key_lists.py).
+TEST(Keys, AndShapesAreTorchvisions) {
+  const Json lists = read_json(STRIATE_SOURCE_DIR "/tests/reference/keys.json").at("networks");
+  for (const auto& [name, list] : lists.items()) {
+    const bool heads = name.ends_with("_aux");
+    const std::string model = heads ? name.substr(0, name.size() - 4) : name;
+    std::vector<std::string> lines;
+    for (const TensorSpec& spec : tensors(build_model(model, {.auxiliary_heads = heads}))) {
+      lines.push_back(spec.key + " " + to_string(spec.shape));
+    }
+    std::ranges::sort(lines);
+    EXPECT_EQ(lines.size(), list.at("keys").get<size_t>()) << name;
+    EXPECT_EQ(fmt::format("{:016x}", hash_name(fmt::format("{}", fmt::join(lines, "\n")).c_str())),
+              list.at("hash").get<std::string>())
+        << name;
+  }
+  EXPECT_EQ(lists.size(), 27U);
 }
 
 TEST(Keys, AreThePublishedOnes) {
@@ -171,6 +244,56 @@ TEST(ResNet, HasAShortcutOfItsOwnOnlyWhereTheShapeChanges) {
   EXPECT_EQ(last_scales(graph).size(), 16U);
   EXPECT_EQ(graph.node(last_scales(graph).front()).name, "layer1.0.bn3");
   EXPECT_TRUE(last_scales(build_model("plain56")).empty());
+}
+
+// huang2016, eq. 4: block l of L survives with 1 - l / L (1 - p_L).
+TEST(ResNet, StochasticDepthDecaysLinearly) {
+  const Graph graph = build_model("resnet110_sd");
+  std::vector<double> survival;
+  for (const Node& node : graph.nodes()) {
+    const auto* depth = std::get_if<StochasticDepth>(&node.op);
+    if (depth != nullptr) survival.push_back(depth->survival);
+  }
+  ASSERT_EQ(survival.size(), 54U);
+  for (size_t l = 1; l <= 54; ++l) {
+    EXPECT_DOUBLE_EQ(survival[l - 1], 1 - static_cast<double>(l) / 54 * 0.5);
+  }
+  EXPECT_EQ(last_scales(graph).size(), 54U);
+  // The weights are those of the network without.
+  EXPECT_EQ(parameter_count(graph), parameter_count(build_model("resnet110")));
+}
+
+TEST(GoogLeNet, HasTwelveTimesFewerParametersThanAlexNet) {
+  const double ratio = static_cast<double>(parameter_count(build_model("alexnet@paper"))) /
+                       static_cast<double>(parameter_count(build_model("googlenet@paper")));
+  EXPECT_GT(ratio, 8.5);  // the paper's "12 times" counts 5 M
+}
+
+// The lectures' arithmetic on 28x28x256: 854 M multiply-adds against 358 M.
+TEST(GoogLeNet, BottlenecksSaveMoreThanHalfOfAModule) {
+  const auto module = [](const char* name) {
+    const Graph graph = build_model(name);
+    return multiply_adds(graph) - multiply_adds(graph, graph.find("fc"));
+  };
+  EXPECT_EQ(module("inception_naive"), int64_t{28} * 28 * 256 * (128 + 9 * 192 + 25 * 96));
+  EXPECT_EQ(module("inception_reduced"),
+            int64_t{28} * 28 * (256 * (128 + 64 + 64 + 64) + 64 * (9 * 192 + 25 * 96)));
+}
+
+TEST(FractalNet, ItsColumnsHaveOneTwoAndFourLayersAndJoinWhereTheyMeet) {
+  const Graph graph = build_model("fractalnet20");
+  std::vector<std::vector<int64_t>> joins;
+  for (const Node& node : graph.nodes()) {
+    const auto* join = std::get_if<FractalJoin>(&node.op);
+    if (join != nullptr) joins.push_back(join->columns);
+  }
+  ASSERT_EQ(joins.size(), 10U);  // two in each of five blocks
+  for (size_t i = 0; i < joins.size(); i += 2) {
+    EXPECT_EQ(joins[i], (std::vector<int64_t>{1, 2}));
+    EXPECT_EQ(joins[i + 1], (std::vector<int64_t>{0, 1, 2}));
+  }
+  EXPECT_NO_THROW(graph.find("block5.column2.3.conv"));
+  EXPECT_THROW(graph.find("block5.column1.2.conv"), LookupError);
 }
 
 TEST(ResNet, ThePapersBottleneckHasItsStrideInTheFirst1x1) {

@@ -184,6 +184,26 @@ std::vector<OpCase> others() {
        [=](const Inputs& x, const Tensors& t) {
          return x[0] * per_channel(t.at("weight")) + per_channel(t.at("bias"));
        }},
+      {"local response norm",
+       LocalResponseNorm{.size = 5, .alpha = 0.3, .beta = 0.75, .k = 2},
+       {{7, 3, 4}},
+       2,
+       [](const Inputs& x, const Tensors&) {
+         at::Tensor y = at::zeros_like(x[0]);
+         for (int64_t i = 0; i < 7; ++i) {
+           at::Tensor sum = at::zeros_like(x[0].select(1, 0));
+           for (int64_t j = std::max<int64_t>(0, i - 2); j <= std::min<int64_t>(6, i + 2); ++j) {
+             sum += x[0].select(1, j).square();
+           }
+           y.select(1, i) += x[0].select(1, i) / (2 + 0.3 / 5 * sum).pow(0.75);
+         }
+         return y;
+       }},
+      {"fractal join without drops",
+       FractalJoin{.columns = {0, 1, 2}, .drop = 0, .global = 0},
+       {{2, 3, 4}, {2, 3, 4}, {2, 3, 4}},
+       2,
+       [](const Inputs& x, const Tensors&) { return (x[0] + x[1] + x[2]) / 3; }},
       {"flatten",
        Flatten{},
        {{3, 4, 5}},

@@ -24,7 +24,7 @@ std::string error_of_tensor(const TensorPickle& tensor) {
 }
 
 TEST(Pth, BothFormsAndAllProtocolsHoldWhatWasSaved) {
-  for (const std::string name : {"dtypes", "views", "checkpoint", "plain", "nested"}) {
+  for (const std::string name : {"dtypes", "views", "checkpoint", "plain", "nested", "densenet"}) {
     const Weights wanted = read_weights(weight_files() / (name + ".safetensors"));
     for (const char* protocol : {"", "_protocol3", "_protocol4", "_protocol5"}) {
       if (*protocol != 0 && name != "dtypes") continue;

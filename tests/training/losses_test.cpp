@@ -2,8 +2,11 @@
 
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
+#include <torch/csrc/autograd/autograd.h>
 
 #include <cmath>
+
+#include "striate/runtime/network.h"
 
 namespace striate {
 namespace {
@@ -43,6 +46,62 @@ TEST(LeNet5Loss, PushesAWrongClassNoFurtherThanJ) {
   };
   EXPECT_GT(gradient_of_wrong(0.1), 0.3);
   EXPECT_LT(gradient_of_wrong(20), 1e-7);
+}
+
+// One layer with three classifiers on top.
+Graph three_heads() {
+  Graph graph("heads", {6});
+  Scope s(graph);
+  const Value x = s.relu(s.linear("stem", graph.input(), {.out_features = 5}));
+  graph.set_output("logits", s.linear("fc", x, {.out_features = 3}));
+  graph.set_output("aux1", s.linear("aux1.fc", x, {.out_features = 3}));
+  graph.set_output("aux2", s.linear("aux2.fc", x, {.out_features = 3}));
+  return graph;
+}
+
+class AuxiliaryLoss : public testing::Test {
+ protected:
+  AuxiliaryLoss() : network_(three_heads(), 1) {
+    at::manual_seed(2);
+    network_.to(at::kDouble);
+    images_ = at::randn({4, 6}, at::kDouble);
+  }
+
+  NamedValues outputs() { return network_.forward(images_, ForwardOptions{}); }
+
+  at::Tensor gradient(const std::string& key, const at::Tensor& loss) const {
+    return torch::autograd::grad({loss}, {network_.tensor(key)}, {}, std::nullopt, false, true)[0];
+  }
+
+  Network network_;
+  at::Tensor images_;
+  const at::Tensor labels_ = at::tensor({0, 2, 1, 1}, at::kLong);
+};
+
+TEST_F(AuxiliaryLoss, IsTheMainOneAndTheOthersTimesTheWeight) {
+  const NamedValues out = outputs();
+  const double main = losses::cross_entropy(out.at("logits"), labels_).item<double>();
+  const double others = losses::cross_entropy(out.at("aux1"), labels_).item<double>() +
+                        losses::cross_entropy(out.at("aux2"), labels_).item<double>();
+  EXPECT_NEAR(losses::compute({.auxiliary_weight = 0.3}, out, labels_).item<double>(),
+              main + 0.3 * others, 1e-12);
+  EXPECT_DOUBLE_EQ(losses::compute({}, out, labels_).item<double>(), main);
+}
+
+// szegedy2015, 5: what they are for.
+TEST_F(AuxiliaryLoss, AddsItsGradientBelowTheHeadsAndNoneBesideThem) {
+  const auto main = [&] { return losses::cross_entropy(outputs().at("logits"), labels_); };
+  const auto both = [&] { return losses::compute({.auxiliary_weight = 0.3}, outputs(), labels_); };
+  const auto head = [&](const char* name) {
+    return losses::cross_entropy(outputs().at(name), labels_);
+  };
+  const at::Tensor expected =
+      gradient("stem.weight", main()) +
+      0.3 * (gradient("stem.weight", head("aux1")) + gradient("stem.weight", head("aux2")));
+  EXPECT_TRUE(gradient("stem.weight", both()).allclose(expected, 1e-10, 1e-12));
+  EXPECT_TRUE(gradient("fc.weight", both()).allclose(gradient("fc.weight", main()), 1e-10, 1e-12));
+  EXPECT_FALSE(gradient("aux1.fc.weight", main()).defined());
+  EXPECT_TRUE(gradient("aux1.fc.weight", both()).defined());
 }
 
 }  // namespace

@@ -3,6 +3,8 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "models/generated.h"
 #include "striate/base/error.h"
 #include "striate/models/models.h"
@@ -99,6 +101,68 @@ Graph tiny() {
   Graph graph("tiny", {4});
   graph.set_output("logits", Scope(graph).linear("fc", graph.input(), {.out_features = 3}));
   return graph;
+}
+
+// Gives every weight of `tiny` one value, and one gradient.
+void set_all(Network& network, double value, double gradient) {
+  at::NoGradGuard no_grad;
+  for (const auto& [key, tensor] : network.tensors()) {
+    at::Tensor parameter = tensor;
+    parameter.fill_(value);
+    parameter.mutable_grad() = at::full_like(parameter.detach(), gradient);
+  }
+}
+
+double value_of(const Network& network, const std::string& key) {
+  const at::Tensor tensor = network.tensor(key);
+  EXPECT_TRUE((tensor == tensor.flatten()[0]).all().item<bool>()) << key;
+  return tensor.flatten()[0].item<double>();
+}
+
+// v = mu v + (g + lambda w), w = w - eta v; with g = 0 in the second step.
+TEST(Optimizer, GoesOnWithMomentumAndDecayWhereThereIsNoGradient) {
+  Network network(tiny(), 1);
+  network.to(at::kDouble);
+  Optimizer optimizer(network, {.momentum = 0.9, .weight_decay = 0.1});
+  set_all(network, 2, 0.5);
+  optimizer.step(0.01);
+  const double v1 = 0.5 + 0.1 * 2;
+  const double w1 = 2 - 0.01 * v1;
+  EXPECT_NEAR(value_of(network, "fc.weight"), w1, 1e-12);
+  optimizer.zero_gradients();
+  optimizer.step(0.01);
+  const double v2 = 0.9 * v1 + 0.1 * w1;
+  EXPECT_NEAR(value_of(network, "fc.weight"), w1 - 0.01 * v2, 1e-12);
+  EXPECT_NEAR(value_of(network, "fc.bias"), w1 - 0.01 * v2, 1e-12);
+}
+
+// After a gradient g and none: m = beta1 (1 - beta1) g and v = beta2 (1 - beta2) g², corrected by
+// 1 - beta² each.
+TEST(Optimizer, AdamsMeansGoOnWhereThereIsNoGradient) {
+  Network network(tiny(), 1);
+  network.to(at::kDouble);
+  Optimizer optimizer(
+      network, {.kind = OptimizerOptions::Kind::kAdam, .beta1 = 0.8, .beta2 = 0.9, .eps = 1e-3});
+  set_all(network, 2, 0.5);
+  optimizer.step(0.01);
+  const double w1 = 2 - 0.01 * 0.5 / (0.5 + 1e-3);
+  EXPECT_NEAR(value_of(network, "fc.weight"), w1, 1e-12);
+  optimizer.zero_gradients();
+  optimizer.step(0.01);
+  const double m = 0.8 * 0.5 / 1.8;
+  const double v = 0.9 * 0.5 * 0.5 / 1.9;
+  EXPECT_NEAR(value_of(network, "fc.weight"), w1 - 0.01 * m / (std::sqrt(v) + 1e-3), 1e-12);
+}
+
+TEST(Optimizer, LeavesFrozenWeightsAlone) {
+  Network network(tiny(), 1);
+  network.tensor("fc.weight").set_requires_grad(false);
+  Optimizer optimizer(network, {.weight_decay = 0.1});
+  EXPECT_FALSE(optimizer.state().contains("first/fc.weight"));
+  set_all(network, 2, 0.5);
+  optimizer.step(0.01);
+  EXPECT_EQ(value_of(network, "fc.weight"), 2);
+  EXPECT_LT(value_of(network, "fc.bias"), 2);
 }
 
 void one_step(Network& network, Optimizer& optimizer, uint64_t seed) {

@@ -2,14 +2,18 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <regex>
+
 #include "striate/base/error.h"
+#include "striate/base/file.h"
 #include "striate/models/models.h"
 
 namespace striate {
 namespace {
 
 TEST(Recipes, AllCanBeReadAndSurviveARoundTrip) {
-  ASSERT_GE(recipe_names().size(), 6U);
+  ASSERT_GE(recipe_names().size(), 23U);
   for (const std::string& name : recipe_names()) {
     const Recipe recipe = named_recipe(name);
     EXPECT_EQ(recipe.name, name);
@@ -37,6 +41,20 @@ TEST(Recipes, SourcesNameValuesThatExist) {
   }
 }
 
+TEST(Recipes, CitePapersOfTheBibliography) {
+  const std::string papers = read_text(STRIATE_SOURCE_DIR "/docs/papers.bib");
+  const std::regex key("[a-z]+(19|20)[0-9]{2}");
+  for (const std::string& name : recipe_names()) {
+    const Recipe recipe = named_recipe(name);
+    std::string text = recipe.source;
+    for (const auto& [path, source] : recipe.sources) text += " " + source;
+    for (std::sregex_iterator cited(text.begin(), text.end(), key), end; cited != end; ++cited) {
+      EXPECT_NE(papers.find("{" + cited->str() + ","), std::string::npos)
+          << name << " cites " << cited->str();
+    }
+  }
+}
+
 TEST(Recipes, ThePapersValuesAreThePapers) {
   const Recipe cifar = named_recipe("resnet-cifar");
   EXPECT_EQ(cifar.batch_size, 128);
@@ -44,6 +62,15 @@ TEST(Recipes, ThePapersValuesAreThePapers) {
   EXPECT_EQ(cifar.optimizer.weight_decay, 1e-4);
   // 32,000 and 48,000 iterations of 351 an epoch.
   EXPECT_EQ(cifar.schedule.milestones, (std::vector<int64_t>{32000 / 351, 48000 / 351}));
+
+  const Recipe googlenet = named_recipe("googlenet");
+  EXPECT_EQ(googlenet.loss.auxiliary_weight, 0.3);
+  EXPECT_EQ(googlenet.schedule.every, 8);
+  EXPECT_EQ(googlenet.schedule.factor, 0.96);
+  EXPECT_GT(googlenet.average_decay, 0);
+  EXPECT_EQ(named_recipe("resnet-notes").optimizer.weight_decay, 1e-5);
+  EXPECT_EQ(named_recipe("squeezenet").schedule.kind, ScheduleOptions::Kind::kLinear);
+  EXPECT_EQ(named_recipe("alexnet").eval_transforms.views(), 10);
 }
 
 TEST(WithSetting, ChangesOneValue) {
@@ -63,6 +90,9 @@ TEST(WithSetting, RefusesWhatIsNoValueOfARecipe) {
   EXPECT_THROW(with_setting(recipe, "train_transforms.9999999999=1"), FormatError);
   EXPECT_THROW(with_setting(recipe, "schedule.milestones=[1.5]"), FormatError);
   EXPECT_THROW(with_setting(recipe, "epochs=" + std::string(100000, '[')), FormatError);
+  EXPECT_THROW(with_setting(recipe, "schedule.every=-1"), FormatError);
+  EXPECT_THROW(with_setting(recipe, "loss.auxiliary_weight=-0.1"), FormatError);
+  EXPECT_THROW(with_setting(recipe, "average_decay=1"), FormatError);
   EXPECT_THROW(with_setting(recipe, "optimizer.kind=sdg"), LookupError);
   try {
     with_setting(recipe, "optimizer.learning_rat=1");

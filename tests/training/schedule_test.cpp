@@ -15,6 +15,30 @@ TEST(Schedule, StepDividesAtItsMilestones) {
   EXPECT_NEAR(schedule.factor(40), 0.01, 1e-15);
 }
 
+TEST(Schedule, StepDividesEverySoManyEpochsToo) {
+  const Schedule schedule({.kind = Kind::kStep, .milestones = {5}, .every = 3, .factor = 0.5}, 9,
+                          10);
+  const double expected[] = {1, 1, 1, 0.5, 0.5, 0.25, 0.125, 0.125, 0.125};
+  for (int64_t epoch = 0; epoch < 9; ++epoch) {
+    EXPECT_DOUBLE_EQ(schedule.factor(10 * epoch), expected[epoch]) << epoch;
+    EXPECT_DOUBLE_EQ(schedule.factor(10 * epoch + 9), expected[epoch]) << epoch;
+  }
+}
+
+TEST(Schedule, LinearFallsFromOneByEqualSteps) {
+  const Schedule schedule({.kind = Kind::kLinear, .milestones = {}}, 10, 10);
+  for (int64_t step = 0; step < 100; ++step) {
+    EXPECT_NEAR(schedule.factor(step), 1 - static_cast<double>(step) / 100, 1e-12) << step;
+  }
+}
+
+TEST(Schedule, LinearFallsAfterTheWarmUpOnly) {
+  const Schedule schedule({.kind = Kind::kLinear, .warmup_epochs = 2, .milestones = {}}, 10, 10);
+  EXPECT_DOUBLE_EQ(schedule.factor(9), 0.5);
+  EXPECT_DOUBLE_EQ(schedule.factor(20), 1);
+  EXPECT_NEAR(schedule.factor(60), 0.5, 1e-12);
+}
+
 TEST(Schedule, CosineFallsFromOneToZero) {
   const Schedule schedule({.kind = Kind::kCosine, .milestones = {}}, 10, 10);
   EXPECT_DOUBLE_EQ(schedule.factor(0), 1);

@@ -1,11 +1,12 @@
-"""Writes models.safetensors: what independent implementations of Striate's networks compute.
+"""Writes a reference file: what independent implementations of Striate's networks compute.
 
 Every weight and input is a closed formula of its name (`generated` below), so that any language
 can make the same tensors. Networks run in float64 on the CPU; results are rounded once to float32.
 The networks are torchvision's, its ResNets with the strides of the paper (`@paper`), and plain
-PyTorch versions, written from the papers, of those that torchvision lacks.
+PyTorch versions, written from the papers, of those that torchvision lacks (here and in zoo.py).
 
-Usage: python models.py OUTPUT.safetensors [NETWORK ...]     (no names: all networks)
+Usage: python models.py OUTPUT.safetensors [NETWORK ...]
+No names: the networks of models.safetensors; the word `zoo`: those of zoo.safetensors.
 Prints one Markdown row per network: parameters, and how far float32 is from float64 (relative, L2),
 which the metadata of the file holds for every entry.
 Needs: requirements.txt beside this file.
@@ -13,12 +14,15 @@ Needs: requirements.txt beside this file.
 
 import json
 import math
+import os
 import sys
 
 import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
+
+import zoo
 
 CLASS = 7  # the class whose score is differentiated
 LARGE_LABELS = [1, 22, 333, 444]
@@ -30,6 +34,13 @@ STRIDE_FIRST = ["resnet50@paper", "resnet101@paper", "resnet152@paper"]
 CIFAR = ["resnet20", "resnet56", "resnet110", "plain20", "plain56"]
 LENET = ["lenet5", "lenet5@paper"]
 NETWORKS = TORCHVISION + STRIDE_FIRST + CIFAR + LENET
+
+ZOO_TORCHVISION = ["alexnet", "googlenet", "resnext50_32x4d", "resnext101_32x8d",
+                   "resnext101_64x4d", "wide_resnet50_2", "wide_resnet101_2"]
+ZOO_TORCHVISION += [f"densenet{depth}" for depth in (121, 161, 169, 201)]
+ZOO_TORCHVISION += ["squeezenet1_0", "squeezenet1_1"]
+STOCHASTIC_DEPTH = ["resnet110_sd"]
+ZOO = ZOO_TORCHVISION + STOCHASTIC_DEPTH + zoo.NETWORKS
 
 
 # The rule that makes a tensor from its name.
@@ -89,9 +100,10 @@ class CifarBlock(nn.Module):
         self.bn2 = nn.BatchNorm2d(channels)
         self.stride, self.shortcut = stride, shortcut
         self.new_channels = channels - in_channels
+        self.survival = 1  # probability; evaluation scales by it
 
     def forward(self, x):
-        y = self.bn2(self.conv2(F.relu(self.bn1(self.conv1(x)))))
+        y = self.bn2(self.conv2(F.relu(self.bn1(self.conv1(x))))) * self.survival
         if self.shortcut:
             if self.stride > 1:
                 x = x[:, :, ::self.stride, ::self.stride]
@@ -204,20 +216,46 @@ def build(name, dtype=torch.float64, **options):
 
 
 def make(name, **options):
-    """The network with unspecified weights; `options` are CifarNet's."""
-    torchvision_name = name.removesuffix("@paper")
-    if torchvision_name in TORCHVISION:
-        import torchvision
-        with torch.device("meta"):  # random initialisation would take longer than the measurement
-            network = getattr(torchvision.models, torchvision_name)(weights=None)
-        network.to_empty(device="cpu")
-        if name.endswith("@paper"):
-            move_strides_to_first(network)
-        return network
-    if name in LENET:
+    """The network with unspecified weights; `options` are CifarNet's or, of a GoogLeNet,
+    auxiliary_heads."""
+    if name in LENET:  # its table of connections is a constant, not a weight
         return LeNet5() if name == "lenet5" else LeNet5Paper()
+    with torch.device("meta"):  # random initialisation would take longer than the measurement
+        if name in zoo.NETWORKS:
+            network = zoo.make(name, **options)
+        elif name in CIFAR + STOCHASTIC_DEPTH:
+            network = cifar_net(name, **options)
+        else:
+            network = torchvision_network(name, **options)
+    return network.to_empty(device="cpu")
+
+
+def cifar_net(name, **options):
     depth = int("".join(filter(str.isdigit, name)))
-    return CifarNet(depth, shortcut=name.startswith("resnet"), **options)
+    network = CifarNet(depth, shortcut=name.startswith("resnet"), **options)
+    if name in STOCHASTIC_DEPTH:
+        set_survival(network, last=0.5)
+    return network
+
+
+def set_survival(network, last):
+    """Huang, Sun, Liu, Sedra, Weinberger, "Deep networks with stochastic depth", 2016: Eq. 4 (block
+    l of L survives with probability 1 - l / L (1 - last)), and Eq. 5 for evaluation."""
+    blocks = [module for module in network.modules() if isinstance(module, CifarBlock)]
+    for number, block in enumerate(blocks, start=1):
+        block.survival = 1 - number / len(blocks) * (1 - last)
+
+
+def torchvision_network(name, auxiliary_heads=False):
+    import torchvision
+    model = getattr(torchvision.models, name.removesuffix("@paper"))
+    if name == "googlenet":
+        return model(weights=None, aux_logits=auxiliary_heads, transform_input=False,
+                     init_weights=False)
+    network = model(weights=None)
+    if name in STRIDE_FIRST:
+        move_strides_to_first(network)
+    return network
 
 
 def move_strides_to_first(network):
@@ -230,11 +268,12 @@ def move_strides_to_first(network):
 
 def inputs(name, dtype):
     """Evaluation images, training images, training labels, and the step between sampled pixels."""
-    if name in LENET or name in CIFAR:
+    if name in LENET or name in CIFAR + STOCHASTIC_DEPTH + zoo.SMALL_IMAGES:
         channels = 1 if name in LENET else 3
         shapes, labels, step = [(2, channels, 32, 32), (4, channels, 32, 32)], SMALL_LABELS, 4
     else:
-        shapes, labels, step = [(2, 3, 224, 224), (4, 3, 96, 96)], LARGE_LABELS, 16
+        size = 227 if name == "alexnet@paper" else 224
+        shapes, labels, step = [(2, 3, size, size), (4, 3, 96, 96)], LARGE_LABELS, 16
     evaluation = generated("input.eval", shapes[0], dtype)
     return evaluation, generated("input.train", shapes[1], dtype), torch.tensor(labels), step
 
@@ -255,9 +294,9 @@ def evaluate(name, dtype):
 
 
 def train_step(name, dtype):
-    """Loss and gradients of one batch in training mode; nothing for a network with dropout."""
+    """Loss and gradients of one batch in training mode; nothing where training draws lots."""
     network = build(name, dtype).train()
-    if any(isinstance(module, nn.Dropout) for module in network.modules()):
+    if name in STOCHASTIC_DEPTH or any(isinstance(m, nn.Dropout) for m in network.modules()):
         return {}
     _, images, labels, _ = inputs(name, dtype)
     logits = network(images)
@@ -278,8 +317,36 @@ def train_step(name, dtype):
     return results
 
 
+@torch.no_grad()
+def auxiliary_logits(name, dtype):
+    """What the two auxiliary heads of a GoogLeNet compute in evaluation mode."""
+    network = build(name, dtype, auxiliary_heads=True).eval()
+    seen = {}
+    for head, source in [("aux1", "inception4a"), ("aux2", "inception4d")]:
+        network.get_submodule(source).register_forward_hook(
+            lambda module, arguments, output, head=head: seen.update({head: output}))
+    network(inputs(name, dtype)[0])
+    return {head: network.get_submodule(head)(x) for head, x in seen.items()}
+
+
+@torch.no_grad()
+def deepest_column_logits(name, dtype):
+    """A FractalNet as the plain network of its deepest column, in evaluation mode."""
+    network = build(name, dtype).eval()
+    for module in network.modules():
+        if isinstance(module, zoo.FractalBlock):
+            module.deepest_only = True
+            deepest = module.columns - 1
+    return {f"column{deepest}_logits": network(inputs(name, dtype)[0])}
+
+
 def measure(name, dtype):
-    return evaluate(name, dtype) | train_step(name, dtype)
+    results = evaluate(name, dtype)
+    if name in ("googlenet", "googlenet@paper"):
+        results |= auxiliary_logits(name, dtype)
+    if name.startswith("fractalnet"):
+        results |= deepest_column_logits(name, dtype)
+    return results | train_step(name, dtype)
 
 
 def relative_error(value, reference):
@@ -309,9 +376,9 @@ def main():
     from safetensors.torch import save_file
     import torchvision
     path, *names = sys.argv[1:]
-    torch.set_num_threads(2)
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", 2)))
     tensors, all_noise = {}, {}
-    for name in names or NETWORKS:
+    for name in (ZOO if names == ["zoo"] else names or NETWORKS):
         exact = measure(name, torch.float64)
         single = measure(name, torch.float32)
         noise = {key: relative_error(single[key], value) for key, value in exact.items()}

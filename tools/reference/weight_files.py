@@ -116,12 +116,23 @@ def nested(folder):
     save(folder, "nested", content, tensors)
 
 
+def old_densenet(folder):
+    tensors, old = {}, {}
+    for layer, shape in [("norm1", (4,)), ("conv1", (2, 4, 1, 1)), ("norm2", (2,)), ("conv2", (1, 2, 3, 3))]:
+        name = f"features.denseblock1.denselayer1.{layer}.weight"
+        tensors[name] = ramp(*shape)
+        old[name.replace(layer, f"{layer[:-1]}.{layer[-1]}")] = tensors[name]
+    for name in ["features.norm0.weight", "features.transition1.norm.weight", "classifier.weight"]:
+        tensors[name] = old[name] = ramp(3)
+    save(folder, "densenet", collections.OrderedDict(old), tensors)
+
+
 def main():
     default = pathlib.Path(__file__).parents[2] / "tests" / "reference" / "pth"
     folder = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else default
     folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(1)
-    for write in [dtypes, views, checkpoint, nested]:
+    for write in [dtypes, views, checkpoint, nested, old_densenet]:
         write(folder)
     versions = f"torch {torch.__version__}, safetensors {safetensors.__version__}\n"
     (folder / "VERSIONS").write_text(versions)

@@ -129,6 +129,7 @@ bool needs_measuring(const Preprocessing& preprocessing);
 Preprocessing measure_normalization(const Preprocessing& preprocessing, const Dataset& dataset);
 
 /// How the images of well-known weights are prepared: "imagenet" (resize 256, crop 224),
+/// "imagenet-half" (the same to [-1, 1]: published GoogLeNet weights), "imagenet-227" (crop 227),
 /// "cifar10", "unit-32" (grey, padded to 32x32, in [0, 1]) …
 /// @throws LookupError  no preprocessing has that name.
 Preprocessing named_preprocessing(const std::string& name);

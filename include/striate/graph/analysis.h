@@ -58,10 +58,19 @@ struct ReceptiveField {
 /// For every node; where branches meet, the largest.
 std::vector<ReceptiveField> receptive_fields(const Graph& graph);
 
+/// The layer with trained weights nearest before a value: of "logits", the classifier's last.
+/// @throws LookupError  there is none.
+Value last_weighted(const Graph& graph, Value value);
+
 /// The batch-norm that ends the residual branch of each block: the deepest one that goes straight
 /// into an Add. Its `weight` at zero makes the block the identity.
 std::vector<Value> last_scales(const Graph& graph);
 /// Rewrite: those weights start at zero (goyal2017, 5.1).
 Graph with_zero_last_scales(Graph graph);
+/// Rewrite: the residual branch of block l of L survives a step of training with probability
+/// 1 - l / L (1 - final_survival) (huang2016, eq. 4).
+/// @throws std::invalid_argument  there are no residual blocks, or the probability is not in (0,
+/// 1].
+Graph with_stochastic_depth(const Graph& graph, double final_survival);
 
 }  // namespace striate

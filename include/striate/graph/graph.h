@@ -19,6 +19,7 @@ struct Initializer {
     kKaimingFanIn,   ///< normal, standard deviation sqrt(2 / fan_in) (he2015)
     kFanInUniform,   ///< in [-value / fan_in, value / fan_in] (lecun1998)
     kTorchDefault,   ///< in [-1 / sqrt(fan_in), 1 / sqrt(fan_in)], as torch.nn's layers
+    kXavierUniform,  ///< in ±sqrt(6 / (fan_in + fan_out)) (glorot2010, eq. 16)
     kTable,          ///< the numbers of `table`
   };
   Kind kind = Kind::kTorchDefault;
@@ -74,6 +75,9 @@ class Graph {
   void set_output(const std::string& output_name, Value value);
 
   Initialization initialization;
+  /// Prefixes of tensors ("aux1.") that belong to parts which a builder's option left out: files of
+  /// weights may hold them.
+  std::vector<std::string> left_out;
 
  private:
   std::string name_;
@@ -107,6 +111,9 @@ class Scope {
   Value avg_pool2d(Value x, AvgPool2d op, const std::string& name = "avgpool") const;
   Value adaptive_avg_pool2d(Value x, AdaptiveAvgPool2d op,
                             const std::string& name = "avgpool") const;
+  Value local_response_norm(Value x, LocalResponseNorm op, const std::string& name = "norm") const;
+  Value fractal_join(const std::vector<Value>& inputs, FractalJoin op,
+                     const std::string& name = "join") const;
   Value flatten(Value x, const std::string& name = "flatten") const;
   Value dropout(Value x, Dropout op = {}, const std::string& name = "dropout") const;
   Value add(Value a, Value b, const std::string& name = "add") const;

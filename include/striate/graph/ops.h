@@ -92,12 +92,40 @@ struct AdaptiveAvgPool2d {
   Size2 output_size;
 };
 
+/// x / (k + alpha / size * sum of x² over `size` neighbouring channels)^beta, as torch.nn has it.
+/// The paper does not divide by `size`: its alpha of 1e-4 over 5 channels is 5e-4 here.
+/// (krizhevsky2012, 3.3)
+struct LocalResponseNorm {
+  int64_t size = 5;
+  double alpha = 1e-4;
+  double beta = 0.75;
+  double k = 1;
+};
+
 /// All axes of a sample into one.
 struct Flatten {};
 
 /// Off in evaluation.
 struct Dropout {
   double p = 0.5;
+};
+
+/// Ends the residual branch of a block. In training the branch is there, unscaled, with probability
+/// `survival`, drawn once for a batch, and is not computed otherwise; in evaluation it is
+/// multiplied by `survival`. Only an Add may use its value. (huang2016, eqs. 2, 3 and 5)
+struct StochasticDepth {
+  double survival = 1;
+};
+
+/// The mean of values of one shape, each from a column of a fractal. Training draws once for a
+/// batch, for all joins together: with probability `global` one column is chosen and is all that
+/// is left of the network; else each input is dropped with probability `drop`, and one at least
+/// stays. What no kept path reaches is not computed. Evaluation takes the mean of all.
+/// (larsson2017, 3.1)
+struct FractalJoin {
+  std::vector<int64_t> columns;  ///< of each input; 0 is the shallowest
+  double drop = 0.15;
+  double global = 0.5;
 };
 
 /// The sum of two or more values of one shape.
@@ -124,9 +152,10 @@ struct NegativeSquaredDistance {
   int64_t out_features;
 };
 
-using Op = std::variant<Input, Conv2d, Linear, BatchNorm2d, ReLU, ScaledTanh, ChannelAffine,
-                        MaxPool2d, AvgPool2d, AdaptiveAvgPool2d, Flatten, Dropout, Add, Concat,
-                        Subsample, PadChannels, NegativeSquaredDistance>;
+using Op =
+    std::variant<Input, Conv2d, Linear, BatchNorm2d, ReLU, ScaledTanh, ChannelAffine, MaxPool2d,
+                 AvgPool2d, AdaptiveAvgPool2d, LocalResponseNorm, Flatten, Dropout, StochasticDepth,
+                 FractalJoin, Add, Concat, Subsample, PadChannels, NegativeSquaredDistance>;
 
 /// The operator's type: "Conv2d".
 std::string_view type_name(const Op& op);

@@ -4,6 +4,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -45,13 +46,22 @@ class Network final : public torch::nn::Module {
   void to(torch::Dtype dtype, bool non_blocking = false) override;
   void to(torch::Device device, torch::Dtype dtype, bool non_blocking = false) override;
 
-  /// The first output, "logits" of a classifier.
+  /// The first output, "logits" of a classifier; no other is computed.
   /// @param images  (N, C, H, W), of the network's type, normalised; H and W as the graph's input.
   /// @throws ShapeError  the images are not of the graph's input shape.
   at::Tensor forward(const at::Tensor& images);
   /// Every output, and every tapped node.
   /// @throws LookupError  no node has a tap's name.
   NamedValues forward(const at::Tensor& images, const ForwardOptions& options);
+
+  /// Trains the rest only: the weights of this node and of all that it depends on no longer require
+  /// a gradient, and batch-norms among them run in evaluation mode, whatever the network's mode.
+  /// @throws LookupError  no node has that name.
+  void freeze_up_to(const std::string& node_name);
+  /// A FractalNet: evaluation by one of its columns alone (0 is the shallowest; the deepest is as
+  /// good as all together, larsson2017, 4.3). Without a value: by all.
+  /// @throws std::invalid_argument  the network has no such column.
+  void use_column(std::optional<int64_t> column);
 
   /// A tensor of the network by its key. @throws LookupError.
   at::Tensor tensor(const std::string& key) const;
@@ -66,7 +76,15 @@ class Network final : public torch::nn::Module {
 
   void register_tensor(const TensorSpec& spec, const at::Tensor& value);
   void plan();
-  at::Tensor execute(const Step& step, std::vector<at::Tensor>& values, bool reuse_input);
+  /// What drop-path and stochastic depth leave of the network in this pass: for each node, which of
+  /// its inputs are used; a node that nothing uses is not computed.
+  struct Pass;
+  /// Nodes whose values a caller wants, and the names that it knows them by.
+  using Wanted = std::map<int64_t, std::vector<std::string>>;
+  NamedValues run(const at::Tensor& images, const Wanted& wanted);
+  Pass draw_pass(const std::vector<int64_t>& wanted) const;
+  at::Tensor execute(const Step& step, const Pass& pass, std::vector<at::Tensor>& values,
+                     bool reuse_input);
 
   at::Tensor in_layout(const at::Tensor& tensor) const;
 
@@ -76,13 +94,16 @@ class Network final : public torch::nn::Module {
   std::vector<std::pair<std::string, at::Tensor>> tensors_;
   std::map<std::string, size_t> by_key_;
   std::vector<Step> steps_;
+  std::optional<int64_t> column_;
+  bool drops_ = false;  // some node may leave out its inputs
 };
 
 /// The weights of a network by key, sharing its memory.
 Weights weights_of(const Network& network);
 
 /// Every tensor of the network must be there with its shape, and no other; `num_batches_tracked`
-/// may be missing, as early files lack it. Allocates nothing.
+/// may be missing, as early files lack it, and
+/// parts that the graph left out (`Graph::left_out`) may be there. Allocates nothing.
 /// @throws ShapeError  naming the keys that are missing, superfluous or of another shape.
 void check_weights(const Graph& graph, const Weights& weights);
 /// Copies weights into a network, converting to its type.

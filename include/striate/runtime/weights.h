@@ -28,6 +28,7 @@ struct Weights {
 /// * Nested names are joined by dots, and list items by their index; numbers and texts that have
 ///   such names go to the metadata, lists of numbers are left out. A single tensor is `tensor`.
 /// * `module.` and `_orig_mod.` are taken off when every name starts so.
+/// * `norm.1` in a DenseNet's `denselayer`, the spelling of the published files, becomes `norm1`.
 /// * Tensors that shared memory still do. None requires a gradient.
 ///
 /// @throws FormatError  with the path, the tensor where one is meant, and the byte.

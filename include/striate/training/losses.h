@@ -2,6 +2,9 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <map>
+#include <string>
+
 #include "striate/training/recipe.h"
 
 namespace striate::losses {
@@ -22,5 +25,9 @@ at::Tensor lenet5(const at::Tensor& logits, const at::Tensor& labels, double j =
 
 /// The loss that a recipe names.
 at::Tensor compute(const LossOptions& options, const at::Tensor& logits, const at::Tensor& labels);
+/// That of the output "logits" and, times the auxiliary weight, that of each auxiliary head: the
+/// outputs whose names begin with "aux". (szegedy2015, 5)
+at::Tensor compute(const LossOptions& options, const std::map<std::string, at::Tensor>& outputs,
+                   const at::Tensor& labels);
 
 }  // namespace striate::losses

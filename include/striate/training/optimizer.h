@@ -12,10 +12,12 @@ namespace striate {
 
 class Network;
 
-/// Stochastic gradient descent with momentum, Adam or AdamW, with torch.optim's formulas.
+/// Stochastic gradient descent with momentum, Adam or AdamW, with torch.optim's formulas. A
+/// parameter that got no gradient in a step, as its path was dropped, counts as one of gradient
+/// zero: unlike torch.optim's, its momentum and its decay go on, as in the code of huang2016.
 class Optimizer {
  public:
-  /// The optimiser shares the network's parameters.
+  /// The optimiser shares the network's parameters: those that require a gradient.
   Optimizer(const Network& network, OptimizerOptions options);
 
   void zero_gradients();

@@ -25,10 +25,11 @@ struct OptimizerOptions {
 };
 
 struct ScheduleOptions {
-  enum class Kind { kConstant, kStep, kPlateau, kCosine };
+  enum class Kind { kConstant, kStep, kPlateau, kCosine, kLinear };
   Kind kind = Kind::kConstant;
   double warmup_epochs = 0;         ///< the rate rises linearly, step by step
   std::vector<int64_t> milestones;  ///< step: epochs (from 0) from which the rate is times `factor`
+  int64_t every = 0;                ///< step: every so many epochs likewise; 0: at milestones only
   double factor = 0.1;              ///< step, plateau
   int64_t patience = 5;             ///< plateau: epochs without a better validation accuracy
 };
@@ -37,6 +38,8 @@ struct LossOptions {
   enum class Kind { kCrossEntropy, kLeNet5 };
   Kind kind = Kind::kCrossEntropy;
   double label_smoothing = 0;
+  /// Above 0: the network is built with its auxiliary heads, and the loss of each counts so much.
+  double auxiliary_weight = 0;
 };
 
 /// How a network is trained, as data.
@@ -56,6 +59,9 @@ struct Recipe {
   bool zero_init_residual = false;  ///< blocks start as the identity
   double clip_gradient_norm = 0;    ///< 0: gradients are not clipped
   int64_t early_stop_epochs = 0;    ///< stop after so many epochs without a better one; 0: never
+  /// Polyak averaging: after each step the average moves towards the weights by 1 - decay. It is
+  /// what is evaluated and kept (szegedy2015, 6; polyak1992). 0: none.
+  double average_decay = 0;
 };
 
 /// @param where  a path or name for messages.

@@ -20,6 +20,8 @@ struct RunConfig {
   std::string data;             ///< a data set's spelling
   std::string initial_weights;  ///< the file that training started from; "" for none
   int64_t limit = 0;            ///< only so many training images; 0: all
+  double final_survival = 0;    ///< as in ModelOptions
+  std::string freeze_up_to;     ///< a node: the weights up to it do not change; "": all are trained
   uint64_t seed = 1;
   Recipe recipe;
 };
@@ -62,6 +64,7 @@ struct WeightsCard {
   Shape input;
   std::vector<std::string> class_names;
   Preprocessing preprocessing;
+  double final_survival = 0;  ///< as in ModelOptions
 };
 
 std::map<std::string, std::string> to_metadata(const WeightsCard& card);

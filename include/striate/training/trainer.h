@@ -78,6 +78,9 @@ class Trainer {
   std::unique_ptr<State> state_;
 };
 
+/// The network that a run trains: with auxiliary heads and stochastic depth where it says so.
+Graph training_graph(const RunConfig& config);
+
 /// "cpu", "cuda" or "cuda:1". @throws std::invalid_argument  another word; Error  this LibTorch or
 /// this machine has no CUDA.
 at::Device find_device(const std::string& name);
