@@ -9,6 +9,8 @@
 
 #include "models/generated.h"
 #include "striate/base/json.h"
+#include "striate/data/transforms.h"
+#include "striate/image/codec.h"
 #include "striate/models/models.h"
 #include "striate/training/losses.h"
 
@@ -240,12 +242,45 @@ TEST(FractalNet, TheDeepestColumnAloneAgrees) {
              kOutputTolerance);
 }
 
+std::filesystem::path shared_folder() {
+  const char* folder = std::getenv("STRIATE_SHARED");
+  return folder != nullptr ? folder : STRIATE_SHARED_DIR;
+}
+
+// Real weights on real photos, decoded and prepared here, against torchvision on Pillow
+// (tools/reference/squeezenet_photos.py).
+TEST(SqueezeNet, SaysOfPhotosWhatItSaysInPython) {
+  const std::filesystem::path weights =
+      shared_folder() / "data" / "squeezenet1_0" / "squeezenet1_0.safetensors";
+  if (!std::filesystem::exists(weights)) GTEST_SKIP() << "needs " << weights;
+  constexpr double kTolerance = 1e-3;  // a grey level here or there in decoding and resizing
+  const Weights python =
+      read_weights(STRIATE_SOURCE_DIR "/tests/reference/squeezenet_photos.safetensors");
+  const Json photos = parse_json(python.metadata.at("photos"), "photos");
+  Network network(build_model("squeezenet1_0"), read_weights(weights));
+  network.eval();
+  const Preprocessing preprocessing = named_preprocessing("imagenet");
+  Random random({0});
+  at::NoGradGuard no_grad;
+  for (size_t i = 0; i < photos.size(); ++i) {
+    const auto name = photos[i].get<std::string>();
+    FloatImage view =
+        preprocessing
+            .apply(read_image(shared_folder() / "data" / "photos" / name, PixelFormat::kRgb),
+                   random)
+            .front();
+    const at::Tensor image = at::from_blob(view.pixels.data(), {1, 224, 224, 3}, at::kFloat);
+    const at::Tensor logits = network.forward(image.permute({0, 3, 1, 2}))[0];
+    const at::Tensor reference = python.tensors.at("logits")[static_cast<int64_t>(i)];
+    EXPECT_EQ(logits.argmax().item<int64_t>(), reference.argmax().item<int64_t>()) << name;
+    EXPECT_LT(relative_error(logits, reference), kTolerance) << name;
+  }
+  EXPECT_EQ(photos.size(), 42U);
+}
+
 // A wider set of reference files, which is not part of the project.
 const Weights* shared_reference() {
-  const char* folder = std::getenv("STRIATE_SHARED");
-  const std::filesystem::path path =
-      std::filesystem::path(folder != nullptr ? folder : STRIATE_SHARED_DIR) / "reference" /
-      "classification.safetensors";
+  const std::filesystem::path path = shared_folder() / "reference" / "classification.safetensors";
   if (!std::filesystem::exists(path)) return nullptr;
   static const Weights file = read_weights(path);
   return &file;

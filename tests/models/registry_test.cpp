@@ -269,7 +269,7 @@ TEST(GoogLeNet, HasTwelveTimesFewerParametersThanAlexNet) {
   EXPECT_GT(ratio, 8.5);  // the paper's "12 times" counts 5 M
 }
 
-// The lectures' arithmetic on 28x28x256: 854 M multiply-adds against 358 M.
+// On 28x28x256: 854 M multiply-adds against 271 M.
 TEST(GoogLeNet, BottlenecksSaveMoreThanHalfOfAModule) {
   const auto module = [](const char* name) {
     const Graph graph = build_model(name);
