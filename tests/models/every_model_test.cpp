@@ -62,20 +62,21 @@ TEST_P(EveryModel, SaysTheSameOfAnImageAloneAndInABatch) {
 }
 
 // Networks that differ from a tested one in the number of equal blocks only are left out.
-INSTANTIATE_TEST_SUITE_P(
-    Registry, EveryModel,
-    testing::Values("lenet5", "lenet5@paper", "vgg11", "vgg16", "vgg11_bn", "resnet18", "resnet34",
-                    "resnet50", "resnet50@paper", "plain18", "resnet20", "resnet56", "plain20",
-                    "plain56", "alexnet", "alexnet@paper", "nin", "nin_cifar", "googlenet",
-                    "googlenet@paper", "inception_naive", "inception_reduced", "resnext50_32x4d",
-                    "resnext29_8x64d", "wide_resnet50_2", "wrn_16_4", "resnet110_sd",
-                    "fractalnet20", "fractalnet40", "densenet121", "densenet40_12",
-                    "densenetbc100_12", "squeezenet1_0", "squeezenet1_0_bypass", "squeezenet1_1"),
-    [](const testing::TestParamInfo<std::string>& info) {
-      std::string name = info.param;
-      std::replace(name.begin(), name.end(), '@', '_');
-      return name;
-    });
+INSTANTIATE_TEST_SUITE_P(Registry, EveryModel,
+                         testing::Values("lenet5", "lenet5@paper", "vgg16", "vgg11_bn", "resnet18",
+                                         "resnet34", "resnet50", "resnet50@paper", "plain18",
+                                         "resnet20", "resnet56", "plain20", "plain56", "alexnet",
+                                         "alexnet@paper", "nin", "nin_cifar", "googlenet",
+                                         "googlenet@paper", "inception_naive", "inception_reduced",
+                                         "resnext50_32x4d", "resnext29_8x64d", "wide_resnet50_2",
+                                         "wrn_16_4", "resnet110_sd", "fractalnet20", "fractalnet40",
+                                         "densenet121", "densenet40_12", "densenetbc100_12",
+                                         "squeezenet1_0", "squeezenet1_0_bypass", "squeezenet1_1"),
+                         [](const testing::TestParamInfo<std::string>& info) {
+                           std::string name = info.param;
+                           std::replace(name.begin(), name.end(), '@', '_');
+                           return name;
+                         });
 
 }  // namespace
 }  // namespace striate
