@@ -6,7 +6,10 @@
 // ImageNet, with their names: "cccp" is a 1x1 convolution over channels. Pools let their last
 // window hang over, as the authors' framework does, and average what is inside the image. Weights
 // start by He's rule, which is later than the paper: the authors' constants hardly start to learn.
+// The scores pass a ReLU, so the last biases start at 1, as krizhevsky2012 has it for "positive
+// inputs": a class whose map starts below zero would never learn.
 #include "models/family.h"
+#include "striate/graph/analysis.h"
 
 namespace striate::models {
 
@@ -40,10 +43,15 @@ Value mlpconv(Scope s, Value x, const MlpConv& m) {
 // Section 3.2: each class has a map, and its score is the average of the map.
 Graph with_scores(Graph graph, Value maps) {
   Scope s(graph);
+  const std::string last = graph.node(last_weighted(graph, maps)).name;
   graph.set_output("logits", s.flatten(s.adaptive_avg_pool2d(maps, {.output_size = 1})));
-  const Initializer zero{.kind = Initializer::Kind::kConstant, .value = 0};
+  const auto constant = [](double value) {
+    return Initializer{.kind = Initializer::Kind::kConstant, .value = value};
+  };
+  const Initializer small{.kind = Initializer::Kind::kNormal, .value = 0.01};
   graph.initialization = {.conv_weight = {.kind = Initializer::Kind::kKaimingFanIn},
-                          .conv_bias = zero};
+                          .conv_bias = constant(0),
+                          .exceptions = {{last + ".weight", small}, {last + ".bias", constant(1)}}};
   return graph;
 }
 

@@ -4,7 +4,8 @@
 //
 // `squeezenet1_0` is the paper's (Table 1), `_bypass` its form with shortcuts (Fig. 2, middle), and
 // `squeezenet1_1` the authors' later form with 2.4 times less computation. Departure: weights start
-// by He's rule. Keys are those of the published weights.
+// by He's rule, and the last biases at 1, so that no class starts below the ReLU of the scores.
+// Keys are those of the published weights.
 #include <algorithm>
 
 #include "models/family.h"
@@ -64,11 +65,14 @@ Graph squeezenet(const char* name, const Design& design, const ModelOptions& opt
     x = bypassed ? (features / number).add(y, x) : y;
   }
   graph.set_output("logits", classifier(s / "classifier", x, options.classes));
-  const Initializer zero{.kind = Initializer::Kind::kConstant, .value = 0};
+  const auto constant = [](double value) {
+    return Initializer{.kind = Initializer::Kind::kConstant, .value = value};
+  };
   const Initializer small{.kind = Initializer::Kind::kNormal, .value = 0.01};
-  graph.initialization = {.conv_weight = {.kind = Initializer::Kind::kKaimingFanIn},
-                          .conv_bias = zero,
-                          .exceptions = {{"classifier.1.weight", small}}};
+  graph.initialization = {
+      .conv_weight = {.kind = Initializer::Kind::kKaimingFanIn},
+      .conv_bias = constant(0),
+      .exceptions = {{"classifier.1.weight", small}, {"classifier.1.bias", constant(1)}}};
   return graph;
 }
 
