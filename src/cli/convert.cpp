@@ -29,6 +29,8 @@ void convert(const Options& options) {
     LoadedModel model = load_model(options.in, options.model);
     if (!model.names_its_classes) model.card.class_names.clear();
     std::map<std::string, std::string> metadata = to_metadata(model.card);
+    // What the old network said of itself does not hold for the new.
+    weights.metadata.erase("striate.final_survival");
     metadata.merge(weights.metadata);
     weights.metadata = std::move(metadata);
   }

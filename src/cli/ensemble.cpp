@@ -38,6 +38,31 @@ Json mean_of(const Json& results) {
   return mean;
 }
 
+}  // namespace
+
+fs::path ensemble_file(const fs::path& folder) {
+  return folder / "ensemble.json";
+}
+
+namespace {
+
+// The folder may have been moved since: the names in it count.
+std::vector<std::string> listed_members(const fs::path& folder) {
+  const fs::path file = ensemble_file(folder);
+  const Json report = read_json(file);
+  std::vector<std::string> members;
+  try {
+    for (const Json& member : report.at("members")) {
+      const fs::path run = member.at("weights").get<std::string>();
+      members.push_back((folder / run.filename()).string());
+    }
+  } catch (const Json::exception&) {
+    throw FormatError(fmt::format("{} lists no members", file.string()),
+                      "delete it: the folders seed-… are then all taken");
+  }
+  return members;
+}
+
 double best_of(const Json& results) {
   double best = 0;
   for (const Json& result : results) best = std::max(best, result["top1"].get<double>());
@@ -59,6 +84,7 @@ void check_same_classes(const std::vector<Member>& members) {
 
 std::vector<std::string> members_of(const fs::path& folder) {
   if (!fs::is_directory(folder) || fs::exists(RunFolder{folder}.best())) return {};
+  if (fs::exists(ensemble_file(folder))) return listed_members(folder);
   std::map<uint64_t, std::string> by_seed;
   for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
     const std::string name = entry.path().filename().string();

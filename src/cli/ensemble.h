@@ -15,8 +15,10 @@ struct Member {
   Predictions predictions;
 };
 
-/// The runs that `train --ensemble` left in a folder, by their seeds; none where the folder is a
-/// run itself, or holds none.
+/// What `train --ensemble` writes into its folder at the end: the members and how right they are.
+std::filesystem::path ensemble_file(const std::filesystem::path& folder);
+/// The runs in the folder of an ensemble: those that its file lists or, before it is finished, all
+/// by their seeds; none where the folder is a run itself, or holds none.
 std::vector<std::string> members_of(const std::filesystem::path& folder);
 
 /// How right each member is and, of several, their mean, the ensemble of their averaged

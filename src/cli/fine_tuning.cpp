@@ -50,9 +50,13 @@ bool starts_with_any(const std::string& key, const std::vector<std::string>& pre
                              [&](const std::string& prefix) { return key.starts_with(prefix); });
 }
 
-bool has_other_classes(const at::Tensor& tensor, const Shape& shape) {
-  return !shape.empty() && tensor.dim() == static_cast<int64_t>(shape.size()) &&
-         tensor.size(0) != shape[0];
+// Why a last layer can't be taken; "" where it can.
+std::string other_classes(const at::Tensor& tensor, const Shape& shape, bool other_names) {
+  if (shape.empty() || tensor.dim() != static_cast<int64_t>(shape.size())) return "";
+  if (tensor.size(0) != shape[0]) {
+    return fmt::format("the file's is for {} classes, the data has {}", tensor.size(0), shape[0]);
+  }
+  return other_names ? "the file's classes have other names than the data's" : "";
 }
 
 // What a file's weights became.
@@ -67,6 +71,8 @@ struct Fitted {
 Fitted fit(Weights weights, const Graph& graph, const RunConfig& config) {
   const std::set<std::string> last_layers = class_tensors(graph);
   const std::vector<std::string> heads = head_prefixes(config);
+  const auto names = card_from_metadata(weights.metadata, config.initial_weights).class_names;
+  const bool other_names = !names.empty() && names != config.class_names;
   Fitted fitted;
   std::set<std::string> known;
   for (const TensorSpec& spec : tensors(graph)) {
@@ -76,13 +82,16 @@ Fitted fit(Weights weights, const Graph& graph, const RunConfig& config) {
       if (!starts_with_any(spec.key, heads)) continue;  // check_weights says whether it may lack
       fitted.missing.push_back(spec.key);
       weights.tensors[spec.key] = initial_value(spec, config.seed);
-    } else if (last_layers.contains(spec.key) && has_other_classes(found->second, spec.shape)) {
-      fitted.replaced.push_back(fmt::format("{} (the file's is for {} classes, the data has {})",
-                                            spec.key, found->second.size(0), spec.shape[0]));
-      found->second = initial_value(spec, config.seed);
-    } else {
-      ++fitted.taken;
+      continue;
     }
+    const std::string reason =
+        last_layers.contains(spec.key) ? other_classes(found->second, spec.shape, other_names) : "";
+    if (reason.empty()) {
+      ++fitted.taken;
+      continue;
+    }
+    fitted.replaced.push_back(fmt::format("{} ({})", spec.key, reason));
+    found->second = initial_value(spec, config.seed);
   }
   for (const auto& [key, tensor] : weights.tensors) {
     if (!known.contains(key)) fitted.unused.push_back(key);

@@ -105,7 +105,7 @@ void train_ensemble(const Options& options) {
   }
   Json report = {{"data", planned.front().config.data}};
   report.update(ensemble_report(members));
-  const fs::path file = planned.front().folder.parent_path() / "ensemble.json";
+  const fs::path file = ensemble_file(planned.front().folder.parent_path());
   write_file_atomically(file, report.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
   options.json ? print(report)
                : print(describe_ensemble(report) + fmt::format("written to {}\n", file.string()));

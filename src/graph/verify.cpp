@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <set>
 #include <stdexcept>
 
@@ -31,14 +32,19 @@ void verify_node(const Graph& graph, int64_t index) {
   }
 }
 
-// A value that may be missing is understood by an Add only.
+// A value that may be missing is understood by an Add only, and not if all of its values are.
 void verify_dropped_values(const Graph& graph) {
   for (const Node& node : graph.nodes()) {
-    for (const int64_t input : node.inputs) {
-      if (std::holds_alternative<StochasticDepth>(graph.node({input}).op) &&
-          !std::holds_alternative<Add>(node.op)) {
-        broken(node.name, "uses a value of stochastic depth, which only an Add may");
-      }
+    const auto droppable = std::ranges::count_if(node.inputs, [&](int64_t input) {
+      return std::holds_alternative<StochasticDepth>(graph.node({input}).op);
+    });
+    if (droppable == 0) continue;
+    if (!std::holds_alternative<Add>(node.op)) {
+      broken(node.name, "uses a value of stochastic depth, which only an Add may");
+    }
+    if (droppable == std::ssize(node.inputs)) {
+      broken(node.name,
+             "adds values of stochastic depth only: nothing is left when all are dropped");
     }
   }
 }

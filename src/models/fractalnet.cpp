@@ -6,7 +6,7 @@
 // three columns, `fractalnet40` four. Open in the paper: where dropout goes (here between
 // convolution and batch-norm, as in a model of the author), and the widths of the 40 layers (here
 // half of the 20 layers'). Its tables count 38.6 M and 22.9 M parameters, this file 33.7 M and
-// 18.8 M: the paper does not say what else it counts.
+// 19.0 M: the paper does not say what else it counts.
 #include "models/family.h"
 
 namespace striate::models {

@@ -19,7 +19,7 @@ struct ResNetDesign {
 
 Graph resnet(const char* name, const ResNetDesign& design, const ModelOptions& options);
 
-/// For CIFAR.
-Graph resnet110(const char* name, const ModelOptions& options);
+/// For CIFAR, with the shortcuts of huang2016.
+Graph resnet110_pooled(const char* name, const ModelOptions& options);
 
 }  // namespace striate::models

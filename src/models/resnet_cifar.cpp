@@ -11,7 +11,7 @@ namespace striate::models {
 
 namespace {
 
-enum class Shortcut { kResidual, kPlain };
+enum class Shortcut { kSubsampled, kPooled, kNone };
 
 Value conv_bn(Scope s, int64_t index, Value x, int64_t width, int64_t stride) {
   const std::string number = std::to_string(index);
@@ -29,11 +29,19 @@ Value option_a(Scope s, Value x, int64_t width, int64_t stride) {
   return s.pad_channels(x, {.before = missing / 2, .after = missing - missing / 2});
 }
 
+// huang2016, section 4: an average in place of the subsampling, and all zeros after.
+Value pooled(Scope s, Value x, int64_t width, int64_t stride) {
+  if (stride != 1) x = s.avg_pool2d(x, {.kernel_size = stride, .ceil_mode = true});
+  const int64_t missing = width - s.channels(x);
+  return missing == 0 ? x : s.pad_channels(x, {.after = missing});
+}
+
 Value block(Scope s, Value x, int64_t width, int64_t stride, Shortcut kind) {
   Value y = s.relu(conv_bn(s, 1, x, width, stride));
   y = conv_bn(s, 2, y, width, 1);
-  if (kind == Shortcut::kPlain) return s.relu(y);
-  return s.relu(s.add(y, option_a(s / "shortcut", x, width, stride)));
+  if (kind == Shortcut::kNone) return s.relu(y);
+  const auto shortcut = kind == Shortcut::kPooled ? pooled : option_a;
+  return s.relu(s.add(y, shortcut(s / "shortcut", x, width, stride)));
 }
 
 // The table of section 4.2.
@@ -57,8 +65,8 @@ Graph network(const char* name, int64_t depth, Shortcut kind, const ModelOptions
 
 }  // namespace
 
-Graph resnet110(const char* name, const ModelOptions& options) {
-  return network(name, 110, Shortcut::kResidual, options);
+Graph resnet110_pooled(const char* name, const ModelOptions& options) {
+  return network(name, 110, Shortcut::kPooled, options);
 }
 
 std::vector<ModelEntry> resnet_cifar_family() {
@@ -68,10 +76,10 @@ std::vector<ModelEntry> resnet_cifar_family() {
                    [=](const ModelOptions& o) { return network(name, depth, kind, o); });
   };
   const auto residual = [&](const char* name, int64_t depth) {
-    return entry(name, depth, Shortcut::kResidual, "for CIFAR, option A shortcuts");
+    return entry(name, depth, Shortcut::kSubsampled, "for CIFAR, option A shortcuts");
   };
   const auto plain = [&](const char* name, int64_t depth) {
-    return entry(name, depth, Shortcut::kPlain, "for CIFAR, without shortcuts");
+    return entry(name, depth, Shortcut::kNone, "for CIFAR, without shortcuts");
   };
   return {residual("resnet20", 20), residual("resnet32", 32),   residual("resnet44", 44),
           residual("resnet56", 56), residual("resnet110", 110), residual("resnet1202", 1202),

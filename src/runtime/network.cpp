@@ -231,6 +231,13 @@ std::vector<int64_t> kept_inputs(const Node& node, const FractalJoin& join,
   return {node.inputs[static_cast<size_t>(any)]};
 }
 
+// In evaluation: the column's input, or all where the join is off the column.
+std::vector<int64_t> column_input(const Node& node, const FractalJoin& join, int64_t column) {
+  const auto place = std::ranges::find(join.columns, column) - join.columns.begin();
+  if (place == std::ssize(join.columns)) return node.inputs;
+  return {node.inputs[static_cast<size_t>(place)]};
+}
+
 double global_probability(const Graph& graph) {
   for (const Node& node : graph.nodes()) {
     if (const auto* join = std::get_if<FractalJoin>(&node.op)) return join->global;
@@ -253,8 +260,8 @@ void Network::use_column(std::optional<int64_t> column) {
 
 // From the outputs back to the input, so that what no kept path reaches stays out.
 Network::Pass Network::draw_pass(const std::vector<int64_t>& wanted) const {
-  std::optional<int64_t> column = column_;
   const bool draws = is_training() && drops_;
+  std::optional<int64_t> column = draws ? std::nullopt : column_;
   if (draws && column_count(graph_) > 0 && chance(global_probability(graph_))) {
     column = at::randint(column_count(graph_), {1}).item<int64_t>();
   }
@@ -269,7 +276,9 @@ Network::Pass Network::draw_pass(const std::vector<int64_t>& wanted) const {
     const auto* join = std::get_if<FractalJoin>(&node.op);
     std::vector<int64_t> inputs = node.inputs;
     if (draws && depth != nullptr && !chance(depth->survival)) inputs.clear();
-    if (join != nullptr && (draws || column.has_value())) inputs = kept_inputs(node, *join, column);
+    if (join != nullptr && draws) inputs = kept_inputs(node, *join, column);
+    if (join != nullptr && !draws && column.has_value())
+      inputs = column_input(node, *join, *column);
     for (const int64_t input : inputs) needed[static_cast<size_t>(input)] = true;
     pass.inputs[i] = std::move(inputs);
   }
@@ -461,12 +470,13 @@ NamedValues Network::run(const at::Tensor& images, const Wanted& wanted) {
   std::vector<at::Tensor> values(steps_.size());
   values[0] = in_layout(images);
   for (const Step& step : steps_) {
-    if (!pass.needed(step.node)) continue;
     const Node& node = graph_.node({step.node});
-    // A value that is wanted belongs to the caller.
-    const bool reuse = step.may_overwrite_input && !wanted.contains(node.inputs[0]);
     at::Tensor& value = values[static_cast<size_t>(step.node)];
-    value = execute(step, pass, values, reuse);
+    if (pass.needed(step.node)) {
+      // A value that is wanted belongs to the caller.
+      const bool reuse = step.may_overwrite_input && !wanted.contains(node.inputs[0]);
+      value = execute(step, pass, values, reuse);
+    }
     if (const auto want = wanted.find(step.node); want != wanted.end()) {
       Shape batch = node.shape;
       batch.insert(batch.begin(), images.size(0));

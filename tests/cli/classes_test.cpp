@@ -198,6 +198,33 @@ TEST_F(Classes, AFileOfNamesMustFitTheNetwork) {
   expect_failure(evaluate("none.txt"), 1, {"none.txt"});
 }
 
+TEST_F(Classes, ALastLayerForClassesOfOtherNamesIsNew) {
+  write_data();  // ten classes, too
+  write_bare_weights("bare.safetensors");
+  write_names("names.txt", 10);
+  ASSERT_EQ(run({"convert", "bare.safetensors", "named.safetensors", "--model", "lenet5",
+                 "--classes", "names.txt"})
+                .exit_code,
+            0);
+  const Outcome outcome = run(
+      joined({"train", "lenet5", "--out", "run", "--weights", "named.safetensors"}, quick_flags()));
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  EXPECT_TRUE(has(outcome.err, "fc3.weight (the file's classes have other names than the data's)"));
+}
+
+TEST_F(Classes, ConvertingForAnotherNetworkDropsTheSurvivalOfTheOld) {
+  write_weights("resnet110_sd", "old.safetensors");
+  Weights weights = read_weights(folder_ / "old.safetensors");
+  weights.metadata["striate.model"] = "resnet110";
+  weights.metadata["striate.final_survival"] = "0.8";
+  write_safetensors(weights, folder_ / "old.safetensors");
+  ASSERT_EQ(
+      run({"convert", "old.safetensors", "new.safetensors", "--model", "resnet110_sd"}).exit_code,
+      0);
+  EXPECT_FALSE(
+      read_weights(folder_ / "new.safetensors").metadata.contains("striate.final_survival"));
+}
+
 TEST_F(Classes, ConvertingWritesTheNamesThatAreKnown) {
   write_bare_weights("bare.safetensors");
   write_names("names.txt", 10);

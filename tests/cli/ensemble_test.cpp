@@ -82,6 +82,9 @@ TEST_F(Ensemble, ItsFolderIsEvaluatedAsItsMembers) {
     EXPECT_TRUE(has(text, part));
   }
   EXPECT_EQ(json_of(joined(evaluate({"both", "both/seed-5"}), {"--json"}))["members"].size(), 3U);
+  // A run that was laid beside them later is none of them.
+  fs::copy(folder_ / "both/seed-5", folder_ / "both/seed-9", fs::copy_options::recursive);
+  EXPECT_EQ(json_of(joined(evaluate({"both"}), {"--json"}))["members"].size(), 2U);
 }
 
 TEST_F(Ensemble, GoesOnWithTheMembersThatAreThere) {

@@ -61,22 +61,56 @@ TEST_P(EveryModel, SaysTheSameOfAnImageAloneAndInABatch) {
   EXPECT_LT((both[1] - alone[0]).norm().item<double>(), 1e-4 * both[1].norm().item<double>());
 }
 
-// Networks that differ from a tested one in the number of equal blocks only are left out.
-INSTANTIATE_TEST_SUITE_P(Registry, EveryModel,
-                         testing::Values("lenet5", "lenet5@paper", "vgg16", "vgg11_bn", "resnet18",
-                                         "resnet34", "resnet50", "resnet50@paper", "plain18",
-                                         "resnet20", "resnet56", "plain20", "plain56", "alexnet",
-                                         "alexnet@paper", "nin", "nin_cifar", "googlenet",
-                                         "googlenet@paper", "inception_naive", "inception_reduced",
-                                         "resnext50_32x4d", "resnext29_8x64d", "wide_resnet50_2",
-                                         "wrn_16_4", "resnet110_sd", "fractalnet20", "fractalnet40",
-                                         "densenet121", "densenet40_12", "densenetbc100_12",
-                                         "squeezenet1_0", "squeezenet1_0_bypass", "squeezenet1_1"),
-                         [](const testing::TestParamInfo<std::string>& info) {
-                           std::string name = info.param;
-                           std::replace(name.begin(), name.end(), '@', '_');
-                           return name;
-                         });
+// One of each kind of block.
+const std::vector<std::string> kUsual = {"lenet5",
+                                         "lenet5@paper",
+                                         "alexnet",
+                                         "alexnet@paper",
+                                         "nin",
+                                         "nin_cifar",
+                                         "vgg16",
+                                         "vgg11_bn",
+                                         "googlenet",
+                                         "googlenet@paper",
+                                         "inception_naive",
+                                         "inception_reduced",
+                                         "resnet18",
+                                         "resnet50",
+                                         "resnet50@paper",
+                                         "plain18",
+                                         "resnet20",
+                                         "resnet56",
+                                         "plain20",
+                                         "plain56",
+                                         "resnet110_sd",
+                                         "wide_resnet50_2",
+                                         "wrn_16_4",
+                                         "resnext50_32x4d",
+                                         "resnext29_8x64d",
+                                         "fractalnet20",
+                                         "densenet121",
+                                         "densenet40_12",
+                                         "densenetbc100_12",
+                                         "squeezenet1_0",
+                                         "squeezenet1_0_bypass",
+                                         "squeezenet1_1"};
+
+std::vector<std::string> all_others() {
+  std::vector<std::string> names = model_names();
+  std::erase_if(names, [](const std::string& name) {
+    return std::ranges::find(kUsual, name) != kUsual.end();
+  });
+  return names;
+}
+
+std::string test_name(const testing::TestParamInfo<std::string>& info) {
+  std::string name = info.param;
+  std::replace(name.begin(), name.end(), '@', '_');
+  return name;
+}
+
+INSTANTIATE_TEST_SUITE_P(Registry, EveryModel, testing::ValuesIn(kUsual), test_name);
+INSTANTIATE_TEST_SUITE_P(Deeper, EveryModel, testing::ValuesIn(all_others()), test_name);
 
 }  // namespace
 }  // namespace striate

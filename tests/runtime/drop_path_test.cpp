@@ -207,11 +207,51 @@ TEST(DropPath, EvaluationTakesAllColumnsOrTheOneThatIsChosen) {
   network.use_column(1);
   const at::Tensor deepest = layer("d", layer("b", x));
   EXPECT_LT((network.forward(x) - deepest).abs().max().item<double>(), 1e-13);
+  // Evaluation draws nothing.
+  const at::Tensor state = at::globalContext().defaultGenerator(at::kCPU).get_state();
+  EXPECT_TRUE(network.forward(x).equal(network.forward(x)));
+  EXPECT_TRUE(at::globalContext().defaultGenerator(at::kCPU).get_state().equal(state));
+  // It is for evaluation: training draws as before.
+  network.train();
+  Counter counter(network);
+  bool shallow = false;
+  for (int i = 0; i < 50 && !shallow; ++i) shallow = counter.step(x).a;
+  EXPECT_TRUE(shallow);
+  network.eval();
   network.use_column(std::nullopt);
-  EXPECT_LT((network.forward(x) - all).abs().max().item<double>(), 1e-13);
   EXPECT_THROW(network.use_column(2), std::invalid_argument);
   Network other(one_block(0.5), 1);
   EXPECT_THROW(other.use_column(0), std::invalid_argument);
+}
+
+TEST(DropPath, AJoinOffTheColumnIsTheMeanOfItsInputs) {
+  Graph graph("fractal", {2, 2, 2});
+  const Scope s(graph);
+  const Value deep =
+      s.fractal_join({conv_bn(s, "b", graph.input()), conv_bn(s, "c", graph.input())},
+                     {.columns = {1, 2}}, "inner");
+  graph.set_output("y",
+                   s.fractal_join({conv_bn(s, "a", graph.input()), deep}, {.columns = {0, 1}}));
+  Network network(graph, 1);
+  network.eval();
+  network.use_column(0);
+  const at::Tensor x = at::randn({3, 2, 2, 2});
+  const NamedValues values = network.forward(x, {.taps = {"inner", "b_bn", "c_bn", "a_bn"}});
+  EXPECT_TRUE(values.at("inner").equal((values.at("b_bn") + values.at("c_bn")) / 2));
+  EXPECT_TRUE(values.at("y").equal(values.at("a_bn")));
+}
+
+TEST(StochasticDepth, WhereEverythingCanBeDroppedIsNoGraph) {
+  Graph graph("two", {2, 2, 2});
+  const Value a = graph.append("a", StochasticDepth{.survival = 0.5}, {graph.input()});
+  const Value b = graph.append("b", StochasticDepth{.survival = 0.5}, {graph.input()});
+  const Value sum = graph.append("sum", Add{}, {a, b});
+  graph.set_output("y", sum);
+  EXPECT_THROW(verify(graph), std::logic_error);
+  Graph used("used", {2, 2, 2});
+  used.set_output(
+      "y", used.append("relu", ReLU{}, {used.append("a", StochasticDepth{}, {used.input()})}));
+  EXPECT_THROW(verify(used), std::logic_error);
 }
 
 TEST(Freezing, StopsGradientsAndStatisticsUpToANode) {

@@ -101,10 +101,15 @@ class CifarBlock(nn.Module):
         self.stride, self.shortcut = stride, shortcut
         self.new_channels = channels - in_channels
         self.survival = 1  # probability; evaluation scales by it
+        self.pooled = False  # Huang et al. 2016, section 4: average and pad behind
 
     def forward(self, x):
         y = self.bn2(self.conv2(F.relu(self.bn1(self.conv1(x))))) * self.survival
-        if self.shortcut:
+        if self.shortcut and self.pooled:
+            if self.stride > 1:
+                x = F.avg_pool2d(x, self.stride)
+            y = y + F.pad(x, (0, 0, 0, 0, 0, self.new_channels))
+        elif self.shortcut:
             if self.stride > 1:
                 x = x[:, :, ::self.stride, ::self.stride]
             side = self.new_channels // 2
@@ -244,6 +249,7 @@ def set_survival(network, last):
     blocks = [module for module in network.modules() if isinstance(module, CifarBlock)]
     for number, block in enumerate(blocks, start=1):
         block.survival = 1 - number / len(blocks) * (1 - last)
+        block.pooled = True
 
 
 def torchvision_network(name, auxiliary_heads=False):
