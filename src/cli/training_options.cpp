@@ -129,18 +129,14 @@ RunConfig resolve(const std::string& model, const TrainingFlags& flags) {
 
 ParameterCounts count_parameters(const RunConfig& config) {
   const Graph graph = training_graph(config);
-  const auto& nodes = graph.nodes();
-  std::vector<bool> frozen(nodes.size());
+  std::vector<bool> frozen(graph.nodes().size());
   if (!config.freeze_up_to.empty()) {
-    frozen[static_cast<size_t>(graph.find(config.freeze_up_to).node)] = true;
+    frozen = with_ancestors(graph, graph.find(config.freeze_up_to));
   }
   ParameterCounts counts;
-  // From the back: a node is frozen when one that uses it is.
-  for (size_t i = nodes.size(); i-- > 0;) {
-    const int64_t count = parameter_count(graph, {static_cast<int64_t>(i)});
-    (frozen[i] ? counts.frozen : counts.trained) += count;
-    if (!frozen[i]) continue;
-    for (const int64_t input : nodes[i].inputs) frozen[static_cast<size_t>(input)] = true;
+  for (size_t i = 0; i < frozen.size(); ++i) {
+    (frozen[i] ? counts.frozen : counts.trained) +=
+        parameter_count(graph, {static_cast<int64_t>(i)});
   }
   return counts;
 }

@@ -372,6 +372,16 @@ std::vector<ReceptiveField> receptive_fields(const Graph& graph) {
   return fields;
 }
 
+std::vector<bool> with_ancestors(const Graph& graph, Value value) {
+  std::vector<bool> found(graph.nodes().size());
+  found[static_cast<size_t>(value.node)] = true;
+  for (int64_t i = value.node; i >= 0; --i) {
+    if (!found[static_cast<size_t>(i)]) continue;
+    for (const int64_t input : graph.node({i}).inputs) found[static_cast<size_t>(input)] = true;
+  }
+  return found;
+}
+
 Value last_weighted(const Graph& graph, Value value) {
   while (tensors(graph, value).empty()) {
     const Node& node = graph.node(value);

@@ -62,8 +62,13 @@ Value bottleneck(Scope s, Value x, int64_t width, int64_t stride, const ResNetDe
 Graph resnet(const char* name, const ResNetDesign& design, const ModelOptions& options) {
   Graph graph(name, options.input);
   Scope s(graph);
-  Value x = s.relu(conv_bn(s, 1, graph.input(), {64, 7, 2}));
-  x = s.max_pool2d(x, {.kernel_size = 3, .stride = 2, .padding = 1});
+  Value x = graph.input();
+  if (design.stem == Stem::k3x3) {
+    x = s.relu(conv_bn(s, 1, x, {64, 3, 1}));
+  } else {
+    x = s.relu(conv_bn(s, 1, x, {64, 7, 2}));
+    x = s.max_pool2d(x, {.kernel_size = 3, .stride = 2, .padding = 1});
+  }
   for (size_t stage = 0; stage < design.blocks.size(); ++stage) {
     const int64_t width = int64_t{64} << stage;
     for (int64_t block = 0; block < design.blocks[stage]; ++block) {

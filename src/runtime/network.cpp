@@ -184,13 +184,7 @@ at::Tensor Network::tensor(const std::string& key) const {
 }
 
 void Network::freeze_up_to(const std::string& node_name) {
-  std::vector<bool> frozen(steps_.size());
-  const int64_t last = graph_.find(node_name).node;
-  frozen[static_cast<size_t>(last)] = true;
-  for (int64_t i = last; i >= 0; --i) {
-    if (!frozen[static_cast<size_t>(i)]) continue;
-    for (const int64_t input : graph_.node({i}).inputs) frozen[static_cast<size_t>(input)] = true;
-  }
+  const std::vector<bool> frozen = with_ancestors(graph_, graph_.find(node_name));
   for (size_t i = 0; i < steps_.size(); ++i) steps_[i].frozen = steps_[i].frozen || frozen[i];
   for (size_t i = 0; i < specs_.size(); ++i) {
     if (specs_[i].kind == TensorSpec::Kind::kParameter &&
@@ -216,22 +210,18 @@ bool chance(double p) {
   return at::rand({1}).item<double>() < p;
 }
 
-// The inputs that a join keeps: those of one column where one is chosen, or each by itself, but
-// one at least.
-std::vector<int64_t> kept_inputs(const Node& node, const FractalJoin& join,
-                                 std::optional<int64_t> column) {
+// Each input by itself, but one at least stays.
+std::vector<int64_t> drop_locally(const Node& node, const FractalJoin& join) {
   std::vector<int64_t> kept;
-  for (size_t i = 0; i < node.inputs.size(); ++i) {
-    const bool keep = column.has_value() ? join.columns[i] == *column : !chance(join.drop);
-    if (keep) kept.push_back(node.inputs[i]);
+  for (const int64_t input : node.inputs) {
+    if (!chance(join.drop)) kept.push_back(input);
   }
   if (!kept.empty()) return kept;
-  // Off the chosen column nothing is computed; of a join that lost all, one stays.
   const int64_t any = at::randint(static_cast<int64_t>(node.inputs.size()), {1}).item<int64_t>();
   return {node.inputs[static_cast<size_t>(any)]};
 }
 
-// In evaluation: the column's input, or all where the join is off the column.
+// The column's input; all of a join off the column, which nothing on it asks for.
 std::vector<int64_t> column_input(const Node& node, const FractalJoin& join, int64_t column) {
   const auto place = std::ranges::find(join.columns, column) - join.columns.begin();
   if (place == std::ssize(join.columns)) return node.inputs;
@@ -276,9 +266,11 @@ Network::Pass Network::draw_pass(const std::vector<int64_t>& wanted) const {
     const auto* join = std::get_if<FractalJoin>(&node.op);
     std::vector<int64_t> inputs = node.inputs;
     if (draws && depth != nullptr && !chance(depth->survival)) inputs.clear();
-    if (join != nullptr && draws) inputs = kept_inputs(node, *join, column);
-    if (join != nullptr && !draws && column.has_value())
+    if (join != nullptr && column.has_value()) {
       inputs = column_input(node, *join, *column);
+    } else if (join != nullptr && draws) {
+      inputs = drop_locally(node, *join);
+    }
     for (const int64_t input : inputs) needed[static_cast<size_t>(input)] = true;
     pass.inputs[i] = std::move(inputs);
   }
@@ -365,7 +357,7 @@ struct Network::StepRun {
     return at::adaptive_avg_pool2d(input(), both(pool.output_size));
   }
 
-  // Not at::local_response_norm: its sums are those of a pooling in the other layout.
+  // LibTorch has it as a function of torch::nn::functional only, whose header is heavy.
   at::Tensor operator()(const LocalResponseNorm& norm) const {
     const at::Tensor& x = input();
     const int64_t before = norm.size / 2;

@@ -89,6 +89,16 @@ TEST(ActivationMemory, CountsWhatItsNamesSay) {
   EXPECT_EQ(memory.backward_bytes, 128 + 256 + 16 * 8);
 }
 
+TEST(Ancestors, AreWhatAValueDependsOn) {
+  Graph graph("branches", {2, 4, 4});
+  const Scope s(graph);
+  const Value a = s.conv2d("a", graph.input(), {.out_channels = 2, .kernel_size = 1});
+  s.conv2d("b", graph.input(), {.out_channels = 2, .kernel_size = 1});
+  const Value c = s.add(a, graph.input(), "c");
+  s.relu(c, "d");
+  EXPECT_EQ(with_ancestors(graph, c), (std::vector<bool>{true, true, false, true, false}));
+}
+
 TEST(LastScales, AreTheDeepestNormalisationsOfEachBlock) {
   Graph graph("net", {4, 8, 8});
   const Scope s(graph);

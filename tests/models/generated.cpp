@@ -42,13 +42,13 @@ at::Tensor generated(const std::string& name, const Shape& shape) {
   return tensor;
 }
 
-void fill_generated(Network& network) {
-  at::NoGradGuard no_grad;
-  for (size_t i = 0; i < network.specs().size(); ++i) {
-    const TensorSpec& spec = network.specs()[i];
+Weights generated_weights(const Graph& graph) {
+  Weights weights;
+  for (const TensorSpec& spec : tensors(graph)) {
     if (spec.kind == TensorSpec::Kind::kCounter) continue;
-    network.tensors()[i].second.copy_(generated(spec.key, spec.shape));
+    weights.tensors[spec.key] = generated(spec.key, spec.shape);
   }
+  return weights;
 }
 
 }  // namespace striate

@@ -13,6 +13,7 @@
 #include "striate/data/transforms.h"
 #include "striate/image/codec.h"
 #include "striate/models/models.h"
+#include "striate/runtime/network.h"
 #include "striate/training/losses.h"
 
 namespace striate {
@@ -109,12 +110,7 @@ std::unique_ptr<Network> generated_network(const std::string& model, const Shape
                                            const Build& build) {
   Graph graph = build_model(model, {.input = {images.begin() + 1, images.end()},
                                     .auxiliary_heads = build.auxiliary_heads});
-  // Every weight is made by its name's rule: nothing is drawn.
-  Weights weights;
-  for (const TensorSpec& spec : tensors(graph)) {
-    if (spec.kind == TensorSpec::Kind::kCounter) continue;
-    weights.tensors[spec.key] = generated(spec.key, spec.shape);
-  }
+  const Weights weights = generated_weights(graph);
   auto network = std::make_unique<Network>(std::move(graph), weights, build.layout);
   network->to(build.type);
   return network;

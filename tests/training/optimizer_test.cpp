@@ -62,9 +62,9 @@ class TenSteps : public testing::TestWithParam<std::string> {};
 TEST_P(TenSteps, AgreeWithTorchOptim) {
   const Json& run = reference()["runs"][GetParam()];
   const auto image = run["image"].get<Shape>();
-  Network network(build_model(run["network"].get<std::string>(), {.input = image, .classes = 10}),
-                  0);
-  fill_generated(network);
+  const Graph graph =
+      build_model(run["network"].get<std::string>(), {.input = image, .classes = 10});
+  Network network(graph, generated_weights(graph));
   network.to(at::kDouble);
   network.train();
   Optimizer optimizer(network, optimizer_of(run));

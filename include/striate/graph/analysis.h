@@ -58,6 +58,9 @@ struct ReceptiveField {
 /// For every node; where branches meet, the largest.
 std::vector<ReceptiveField> receptive_fields(const Graph& graph);
 
+/// For each node, whether a value depends on it; on its own node it does.
+std::vector<bool> with_ancestors(const Graph& graph, Value value);
+
 /// The layer with trained weights nearest before a value: of "logits", the classifier's last.
 /// @throws LookupError  there is none.
 Value last_weighted(const Graph& graph, Value value);

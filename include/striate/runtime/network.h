@@ -58,8 +58,8 @@ class Network final : public torch::nn::Module {
   /// a gradient, and batch-norms among them run in evaluation mode, whatever the network's mode.
   /// @throws LookupError  no node has that name.
   void freeze_up_to(const std::string& node_name);
-  /// A FractalNet: evaluation by one of its columns alone (0 is the shallowest; the deepest is as
-  /// good as all together, larsson2017, 4.3). Without a value: by all.
+  /// A FractalNet: evaluation by one of its columns alone (0 is the shallowest). Without a value:
+  /// by all.
   /// @throws std::invalid_argument  the network has no such column.
   void use_column(std::optional<int64_t> column);
 
@@ -102,8 +102,8 @@ class Network final : public torch::nn::Module {
 Weights weights_of(const Network& network);
 
 /// Every tensor of the network must be there with its shape, and no other; `num_batches_tracked`
-/// may be missing, as early files lack it, and
-/// parts that the graph left out (`Graph::left_out`) may be there. Allocates nothing.
+/// may be missing, as early files lack it, and parts that the graph left out (`Graph::left_out`)
+/// may be there. Allocates nothing.
 /// @throws ShapeError  naming the keys that are missing, superfluous or of another shape.
 void check_weights(const Graph& graph, const Weights& weights);
 /// Copies weights into a network, converting to its type.
