@@ -26,6 +26,7 @@ struct Network::Pass {
   bool needed(int64_t node) const { return inputs[static_cast<size_t>(node)].has_value(); }
 
   std::vector<std::optional<std::vector<int64_t>>> inputs;  // by node; of one not needed, none
+  std::optional<double> statistics_momentum;                // see ForwardOptions
 };
 
 namespace {
@@ -284,7 +285,8 @@ struct Network::StepRun {
   const std::vector<int64_t>& inputs;  // of the node's, those that this pass uses
   const std::vector<at::Tensor>& values;
   bool training;
-  bool reuse_input;  // the first input's memory may be overwritten
+  std::optional<double> statistics_momentum;  // see ForwardOptions
+  bool reuse_input;                           // the first input's memory may be overwritten
 
   const at::Tensor& input(size_t index = 0) const {
     return values[static_cast<size_t>(inputs[index])];
@@ -312,7 +314,7 @@ struct Network::StepRun {
   }
 
   at::Tensor operator()(const BatchNorm2d& norm) const {
-    const bool measures = training && !step.frozen;
+    const bool measures = (training || statistics_momentum.has_value()) && !step.frozen;
     if (measures) {
       const at::Tensor& x = input();
       if (x.size(0) * x.size(2) * x.size(3) < 2) {
@@ -321,11 +323,14 @@ struct Network::StepRun {
             "with {}x{}",
             node.name, x.size(0), x.size(2), x.size(3)));
       }
+    }
+    if (training && measures) {
       at::NoGradGuard no_grad;
       step.tensors.at("num_batches_tracked").add_(1);
     }
     return at::batch_norm(input(), weight(), optional("bias"), step.tensors.at("running_mean"),
-                          step.tensors.at("running_var"), measures, norm.momentum, norm.eps,
+                          step.tensors.at("running_var"), measures,
+                          training ? norm.momentum : statistics_momentum.value_or(0), norm.eps,
                           at::globalContext().userEnabledCuDNN());
   }
 
@@ -429,7 +434,8 @@ at::Tensor Network::execute(const Step& step, const Pass& pass, std::vector<at::
   const auto index = static_cast<size_t>(step.node);
   const Node& node = graph_.nodes()[index];
   try {
-    return std::visit(StepRun{node, step, *pass.inputs[index], values, is_training(), reuse_input},
+    return std::visit(StepRun{node, step, *pass.inputs[index], values, is_training(),
+                              pass.statistics_momentum, reuse_input},
                       node.op);
   } catch (const c10::Error& error) {
     throw Error(fmt::format("[{}] {}", node.name, error.what_without_backtrace()));
@@ -438,17 +444,18 @@ at::Tensor Network::execute(const Step& step, const Pass& pass, std::vector<at::
 
 at::Tensor Network::forward(const at::Tensor& images) {
   const auto& [name, value] = graph_.outputs().front();
-  return run(images, {{value.node, {name}}}).at(name);
+  return run(images, {{value.node, {name}}}, std::nullopt).at(name);
 }
 
 NamedValues Network::forward(const at::Tensor& images, const ForwardOptions& options) {
   Wanted wanted;
   for (const auto& [name, value] : graph_.outputs()) wanted[value.node].push_back(name);
   for (const std::string& name : options.taps) wanted[graph_.find(name).node].push_back(name);
-  return run(images, wanted);
+  return run(images, wanted, options.statistics_momentum);
 }
 
-NamedValues Network::run(const at::Tensor& images, const Wanted& wanted) {
+NamedValues Network::run(const at::Tensor& images, const Wanted& wanted,
+                         std::optional<double> statistics_momentum) {
   const Shape& shape = graph_.input_shape();
   if (images.dim() < 1 || images.sizes().slice(1) != at::IntArrayRef(shape)) {
     throw ShapeError(fmt::format("[input] needs (N, {}, got {}", to_string(shape).substr(1),
@@ -456,7 +463,8 @@ NamedValues Network::run(const at::Tensor& images, const Wanted& wanted) {
   }
   std::vector<int64_t> ends;
   for (const auto& [node, names] : wanted) ends.push_back(node);
-  const Pass pass = draw_pass(ends);
+  Pass pass = draw_pass(ends);
+  pass.statistics_momentum = statistics_momentum;
 
   NamedValues result;
   std::vector<at::Tensor> values(steps_.size());

@@ -70,6 +70,21 @@ Predictions predict(Network& network, Loader& loader,
   return result;
 }
 
+void measure_statistics(Network& network, Loader& loader, int64_t batches) {
+  at::NoGradGuard no_grad;
+  const EvaluationMode mode(network);
+  const at::TensorOptions options = network.tensors().front().second.options();
+  int64_t done = 0;
+  loader.start(0);
+  while (done < batches) {
+    const std::optional<Batch> batch = loader.next();
+    if (!batch.has_value()) break;
+    ++done;
+    network.forward(batch->images.to(options),
+                    {.statistics_momentum = 1.0 / static_cast<double>(done)});
+  }
+}
+
 Predictions average(const std::vector<Predictions>& members) {
   if (members.empty()) throw std::invalid_argument("an ensemble needs a member");
   Predictions result{.probabilities = at::zeros_like(members[0].probabilities),

@@ -121,6 +121,7 @@ Recipe recipe_from_json(const Json& json, const std::string& where) {
   r.clip_gradient_norm = reader.get("clip_gradient_norm", r.clip_gradient_norm);
   r.early_stop_epochs = reader.get("early_stop_epochs", r.early_stop_epochs);
   r.average_decay = reader.get("average_decay", r.average_decay);
+  r.statistics_images = reader.get("statistics_images", r.statistics_images);
   reader.finish();
   require(r.epochs >= 1, reader, "epochs", "at least 1", r.epochs);
   require(r.batch_size >= 1, reader, "batch_size", "at least 1", r.batch_size);
@@ -130,6 +131,7 @@ Recipe recipe_from_json(const Json& json, const std::string& where) {
   require(r.early_stop_epochs >= 0, reader, "early_stop_epochs", "at least 0", r.early_stop_epochs);
   require(r.average_decay >= 0 && r.average_decay < 1, reader, "average_decay", "in [0, 1)",
           r.average_decay);
+  require(r.statistics_images >= 0, reader, "statistics_images", "at least 0", r.statistics_images);
   if (r.validation_size == 0 &&
       (r.schedule.kind == ScheduleOptions::Kind::kPlateau || r.early_stop_epochs > 0)) {
     throw reader.error("validation_size",
@@ -181,7 +183,8 @@ Json to_json(const Recipe& r) {
           {"zero_init_residual", r.zero_init_residual},
           {"clip_gradient_norm", r.clip_gradient_norm},
           {"early_stop_epochs", r.early_stop_epochs},
-          {"average_decay", r.average_decay}};
+          {"average_decay", r.average_decay},
+          {"statistics_images", r.statistics_images}};
 }
 
 std::vector<std::string> recipe_names() {

@@ -112,12 +112,7 @@ class Trainer::State {
         data_(open_training_data(config_)),
         lock_(folder_.path),
         network_(training_graph(config_), config_.seed),
-        loader_(*data_.training, config_.recipe.train_transforms,
-                {.batch_size = std::min(config_.recipe.batch_size, data_.training->size()),
-                 .order = Order::kShuffled,
-                 .last_batch = LastBatch::kDrop,
-                 .seed = config_.seed,
-                 .threads = options_.loader_threads}),
+        loader_(*data_.training, config_.recipe.train_transforms, loader_options()),
         schedule_(config_.recipe.schedule, config_.recipe.epochs, loader_.batch_count()) {
     network_.to(device_);
     if (!config_.freeze_up_to.empty()) freeze();
@@ -178,6 +173,14 @@ class Trainer::State {
   Network& network() { return network_; }
 
  private:
+  LoaderOptions loader_options() const {
+    return {.batch_size = std::min(config_.recipe.batch_size, data_.training->size()),
+            .order = Order::kShuffled,
+            .last_batch = LastBatch::kDrop,
+            .seed = config_.seed,
+            .threads = options_.loader_threads};
+  }
+
   CheckpointParts parts() { return {network_, *optimizer_, schedule_, average_.get()}; }
 
   void freeze() {
@@ -325,10 +328,19 @@ class Trainer::State {
     return metrics;
   }
 
+  void measure_statistics() {
+    const int64_t images = config_.recipe.statistics_images;
+    if (images == 0) return;
+    const LoaderOptions options = loader_options();
+    Loader loader(*data_.training, config_.recipe.train_transforms, options);
+    striate::measure_statistics(network_, loader, (images - 1) / options.batch_size + 1);
+  }
+
   // Measures the epoch and writes its weights: the averaged ones, if the run keeps an average.
   EpochMetrics keep_epoch() {
     const AveragedWeights averaged(average_.get());
     check_weights_are_finite();
+    measure_statistics();
     const EpochMetrics metrics = measure_epoch();
     const bool measured = std::isfinite(metrics.validation_accuracy);
     if (measured) schedule_.epoch_ended(metrics.validation_accuracy);

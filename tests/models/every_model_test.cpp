@@ -1,6 +1,7 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include "models/small_input.h"
 #include "striate/models/models.h"
 #include "striate/runtime/network.h"
 
@@ -8,14 +9,6 @@ namespace striate {
 namespace {
 
 class EveryModel : public testing::TestWithParam<std::string> {};
-
-// A small input of the kind that the network was made for.
-Shape small_input(const ModelEntry& entry) {
-  Shape input = entry.defaults.input;
-  const int64_t size = entry.name.starts_with("alexnet") || entry.name == "nin" ? 96 : 64;
-  input[1] = input[2] = std::min<int64_t>(input[1], size);
-  return input;
-}
 
 bool drops_paths(const Graph& graph) {
   return std::ranges::any_of(graph.nodes(), [](const Node& node) {

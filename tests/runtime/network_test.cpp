@@ -223,5 +223,30 @@ TEST(FirstNonFinite, NamesTheLayerOrTheWeight) {
   EXPECT_EQ(first_non_finite(network, x), "fc.bias");
 }
 
+// As in evaluation for all but batch-norm: dropout, which would change the mean, is out.
+TEST(Network, MeasuresTheStatisticsOfBatchNormWithoutDropout) {
+  Graph graph("dropped", {2, 4, 4});
+  const Scope s(graph);
+  graph.set_output("y", s.batch_norm2d("bn", s.dropout(graph.input(), {.p = 0.9})));
+  Network network(std::move(graph), 1);
+  network.eval();
+  const at::Tensor first = at::randn({3, 2, 4, 4}) + 5;
+  const at::Tensor second = at::randn({3, 2, 4, 4}) * 2;
+  const ForwardOptions take_first{.statistics_momentum = 1};
+  at::NoGradGuard no_grad;
+  const at::Tensor y = network.forward(first, take_first).at("y");
+  EXPECT_TRUE(at::allclose(y.mean({0, 2, 3}), at::zeros({2}), 0, 1e-5));
+  EXPECT_TRUE(at::allclose(network.tensor("bn.running_mean"), first.mean({0, 2, 3})));
+  network.forward(second, {.statistics_momentum = 0.5});
+  const auto variance = [](const at::Tensor& x) { return x.transpose(0, 1).flatten(1).var(1); };
+  EXPECT_TRUE(
+      at::allclose(network.tensor("bn.running_var"), (variance(first) + variance(second)) / 2));
+  EXPECT_EQ(network.tensor("bn.num_batches_tracked").item<int64_t>(), 0);
+  network.freeze_up_to("bn");
+  const at::Tensor before = network.tensor("bn.running_var").clone();
+  network.forward(first, take_first);
+  EXPECT_TRUE(network.tensor("bn.running_var").equal(before));
+}
+
 }  // namespace
 }  // namespace striate

@@ -93,6 +93,7 @@ TEST(WithSetting, RefusesWhatIsNoValueOfARecipe) {
   EXPECT_THROW(with_setting(recipe, "schedule.every=-1"), FormatError);
   EXPECT_THROW(with_setting(recipe, "loss.auxiliary_weight=-0.1"), FormatError);
   EXPECT_THROW(with_setting(recipe, "average_decay=1"), FormatError);
+  EXPECT_THROW(with_setting(recipe, "statistics_images=-1"), FormatError);
   EXPECT_THROW(with_setting(recipe, "optimizer.kind=sdg"), LookupError);
   try {
     with_setting(recipe, "optimizer.learning_rat=1");

@@ -121,6 +121,15 @@ TEST_F(TrainerTest, AStoppedRunGoesOnWithItsAverage) {
   expect_a_stopped_run_goes_on(c);
 }
 
+TEST_F(TrainerTest, AStoppedRunGoesOnWithStatisticsMeasuredAnew) {
+  RunConfig c = config();
+  c.model = "resnet20";
+  c.recipe.epochs = 2;
+  c.recipe.batch_size = 10;
+  c.recipe.statistics_images = 15;
+  expect_a_stopped_run_goes_on(c);
+}
+
 TEST_F(TrainerTest, AStoppedRunGoesOnWithItsFrozenLayers) {
   RunConfig c = config();
   c.freeze_up_to = "conv2";

@@ -17,6 +17,9 @@ namespace striate {
 struct ForwardOptions {
   /// Names of nodes whose values are wanted beside the outputs.
   std::vector<std::string> taps = {};
+  /// In evaluation mode: batch-norms that are not frozen normalise by the batch nevertheless, and
+  /// move their running statistics towards it by so much, while dropout and dropped paths stay out.
+  std::optional<double> statistics_momentum = {};
 };
 
 /// Values by name: every output of the graph, and every tapped node. Batch first.
@@ -81,7 +84,8 @@ class Network final : public torch::nn::Module {
   struct Pass;
   /// Nodes whose values a caller wants, and the names that it knows them by.
   using Wanted = std::map<int64_t, std::vector<std::string>>;
-  NamedValues run(const at::Tensor& images, const Wanted& wanted);
+  NamedValues run(const at::Tensor& images, const Wanted& wanted,
+                  std::optional<double> statistics_momentum);
   Pass draw_pass(const std::vector<int64_t>& wanted) const;
   at::Tensor execute(const Step& step, const Pass& pass, std::vector<at::Tensor>& values,
                      bool reuse_input);

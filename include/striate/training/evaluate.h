@@ -33,6 +33,11 @@ struct Accuracy {
 Predictions predict(Network& network, Loader& loader,
                     const std::function<void(int64_t)>& progress = {});
 
+/// Measures the running statistics of batch-norms anew, in evaluation mode: without dropout and
+/// dropped paths, as the average of the loader's first batches (wu2021, 3: precise batch-norm).
+/// Statistics of frozen nodes stay.
+void measure_statistics(Network& network, Loader& loader, int64_t batches);
+
 /// An ensemble: the average of its members' probabilities (krizhevsky2012, 6.1).
 /// @throws std::invalid_argument  none, or of different data.
 Predictions average(const std::vector<Predictions>& members);

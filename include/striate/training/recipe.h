@@ -62,6 +62,10 @@ struct Recipe {
   /// Polyak averaging: after each step the average moves towards the weights by 1 - decay. It is
   /// what is evaluated and kept (szegedy2015, 6; polyak1992). 0: none.
   double average_decay = 0;
+  /// After each epoch the running statistics of batch-norms are measured anew over so many training
+  /// images, without dropout and dropped paths (wu2021, 3: precise batch-norm). 0: those gathered
+  /// while training stay.
+  int64_t statistics_images = 0;
 };
 
 /// @param where  a path or name for messages.
