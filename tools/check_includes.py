@@ -11,16 +11,17 @@ import sys
 
 ALLOWED = {
     "base": [],
+    "kernels": ["base"],
     "graph": ["base"],
     "models": ["base", "graph"],
     "image": ["base"],
-    "runtime": ["base", "graph"],
+    "runtime": ["base", "kernels", "graph"],
     "data": ["base", "image"],
-    "training": ["base", "graph", "models", "image", "runtime", "data"],
+    "training": ["base", "kernels", "graph", "models", "image", "runtime", "data"],
     "report": ["base", "image"],
     "cli": ["base", "graph", "models", "image", "runtime", "data", "training", "report"],
 }
-WITHOUT_LIBTORCH = ["base", "graph", "models", "image", "report"]
+WITHOUT_LIBTORCH = ["base", "kernels", "graph", "models", "image", "report"]
 INCLUDE = re.compile(r'^\s*#include\s+[<"]([^>"]+)[>"]')
 
 

@@ -11,6 +11,7 @@
 namespace striate::cli {
 
 // Each adds one verb to the program. Its callback does the work and throws.
+void add_bench(CLI::App& program);
 void add_compare(CLI::App& program);
 void add_convert(CLI::App& program);
 void add_data(CLI::App& program);

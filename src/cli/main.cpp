@@ -54,7 +54,7 @@ int run(int argc, char** argv) {
   program.set_version_flag("--version", STRIATE_VERSION);
   program.require_subcommand(1);
   for (const auto add : {add_models, add_summary, add_train, add_evaluate, add_predict, add_compare,
-                         add_recipes, add_data, add_convert, add_run, add_doctor}) {
+                         add_recipes, add_data, add_convert, add_run, add_bench, add_doctor}) {
     add(program);
   }
   try {
@@ -120,7 +120,7 @@ void note(const std::string& text) {
 }  // namespace striate::cli
 
 int main(int argc, char** argv) {
-  striate::keep_freed_memory();
+  striate::pool_memory();
   std::signal(SIGPIPE, SIG_IGN);
   std::signal(SIGXFSZ, SIG_IGN);  // a file over the limit is an error of write, not an end
   return striate::cli::run(argc, argv);

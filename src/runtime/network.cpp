@@ -6,19 +6,19 @@
 #include <set>
 #include <stdexcept>
 
+#include "runtime/convolution.h"
+#include "runtime/normalization.h"
+#include "runtime/plan.h"
 #include "striate/base/error.h"
 #include "striate/runtime/initialize.h"
 
 namespace striate {
 
-// One node, ready to run: its tensors, and when its inputs and its value are no longer needed.
+// A node's tensors.
 struct Network::Step {
   int64_t node = 0;
   std::map<std::string, at::Tensor> tensors;  // "weight", "bias", …
   at::Tensor connection_mask;                 // of a convolution with a connection table
-  std::vector<int64_t> free_after;            // values whose last use is here
-  bool may_overwrite_input = false;           // the first input has no other use and no gradient
-                                              // formula reads it
   bool frozen = false;
 };
 
@@ -27,41 +27,13 @@ struct Network::Pass {
 
   std::vector<std::optional<std::vector<int64_t>>> inputs;  // by node; of one not needed, none
   std::optional<double> statistics_momentum;                // see ForwardOptions
+  Execution execution;
 };
 
 namespace {
 
 std::vector<int64_t> both(const Size2& size) {
   return {size.height, size.width};
-}
-
-// Whether a value must stay as it is because the gradient formula of the operator that made it
-// reads it again, or because it shares its memory with that operator's input.
-bool must_stay(const Op& op) {
-  return std::visit(
-      overloaded{
-          [](const Input&) { return true; },        // the caller's
-          [](const ReLU&) { return true; },         // read by its gradient
-          [](const ScaledTanh&) { return true; },   // read by its gradient
-          [](const MaxPool2d&) { return true; },    // read by its gradient
-          [](const Flatten&) { return true; },      // a view
-          [](const Subsample&) { return true; },    // a view
-          [](const Dropout&) { return true; },      // in evaluation, its input itself
-          [](const PadChannels&) { return true; },  // padded by nothing, perhaps its input itself
-          [](const AdaptiveAvgPool2d&) { return true; },  // likewise, to its input's size
-          [](const StochasticDepth&) { return true; },    // in training, its input itself
-          [](const FractalJoin&) { return true; },        // of one input, that itself
-          [](const LocalResponseNorm&) { return false; },
-          [](const Conv2d&) { return false; },
-          [](const Linear&) { return false; },
-          [](const BatchNorm2d&) { return false; },
-          [](const ChannelAffine&) { return false; },
-          [](const AvgPool2d&) { return false; },
-          [](const Add&) { return false; },
-          [](const Concat&) { return false; },
-          [](const NegativeSquaredDistance&) { return false; },
-      },
-      op);
 }
 
 at::Tensor make_connection_mask(const Conv2d& conv, const Shape& weight_shape) {
@@ -139,18 +111,6 @@ void Network::register_tensor(const TensorSpec& spec, const at::Tensor& value) {
 
 void Network::plan() {
   const auto& nodes = graph_.nodes();
-  std::vector<int64_t> uses(nodes.size());
-  std::vector<size_t> last_use(nodes.size());
-  for (size_t i = 0; i < nodes.size(); ++i) {
-    last_use[i] = i;
-    for (const int64_t input : nodes[i].inputs) {
-      ++uses[static_cast<size_t>(input)];
-      last_use[static_cast<size_t>(input)] = i;
-    }
-  }
-  std::set<int64_t> outputs;
-  for (const auto& [name, value] : graph_.outputs()) outputs.insert(value.node);
-
   steps_.resize(nodes.size());
   for (size_t i = 0; i < nodes.size(); ++i) {
     Step& step = steps_[i];
@@ -161,19 +121,11 @@ void Network::plan() {
     if (const auto* conv = std::get_if<Conv2d>(&nodes[i].op); conv && !conv->connections.empty()) {
       step.connection_mask = make_connection_mask(*conv, step.tensors.at("weight").sizes().vec());
     }
-    if (!outputs.contains(step.node)) steps_[last_use[i]].free_after.push_back(step.node);
     drops_ = drops_ || std::holds_alternative<StochasticDepth>(nodes[i].op) ||
              std::holds_alternative<FractalJoin>(nodes[i].op);
-    if (!nodes[i].inputs.empty()) {
-      const auto first = static_cast<size_t>(nodes[i].inputs[0]);
-      // The sum of one value, when a branch is dropped, is that value itself.
-      const bool may_be_its_input = std::ranges::any_of(nodes[first].inputs, [&](int64_t input) {
-        return std::holds_alternative<StochasticDepth>(nodes[static_cast<size_t>(input)].op);
-      });
-      step.may_overwrite_input = uses[first] == 1 && !outputs.contains(nodes[i].inputs[0]) &&
-                                 !must_stay(nodes[first].op) && !may_be_its_input;
-    }
   }
+  plain_ = plan_steps(graph_, /*fuse=*/false);
+  fused_ = plan_steps(graph_, /*fuse=*/true);
 }
 
 at::Tensor Network::tensor(const std::string& key) const {
@@ -286,7 +238,8 @@ struct Network::StepRun {
   const std::vector<at::Tensor>& values;
   bool training;
   std::optional<double> statistics_momentum;  // see ForwardOptions
-  bool reuse_input;                           // the first input's memory may be overwritten
+  Execution execution;
+  bool reuse_input;  // the first input's memory may be overwritten
 
   const at::Tensor& input(size_t index = 0) const {
     return values[static_cast<size_t>(inputs[index])];
@@ -305,8 +258,7 @@ struct Network::StepRun {
     const at::Tensor kernel = step.connection_mask.defined()
                                   ? weight() * step.connection_mask.to(weight().options())
                                   : weight();
-    return at::conv2d(input(), kernel, optional("bias"), both(conv.stride), both(conv.padding),
-                      both(conv.dilation), conv.groups);
+    return convolve(conv, execution.convolution, input(), kernel, optional("bias"));
   }
 
   at::Tensor operator()(const Linear&) const {
@@ -314,24 +266,55 @@ struct Network::StepRun {
   }
 
   at::Tensor operator()(const BatchNorm2d& norm) const {
-    const bool measures = (training || statistics_momentum.has_value()) && !step.frozen;
-    if (measures) {
-      const at::Tensor& x = input();
-      if (x.size(0) * x.size(2) * x.size(3) < 2) {
-        throw ShapeError(fmt::format(
-            "[{}] batch-norm in training needs more than one value per channel, got a batch of {} "
-            "with {}x{}",
-            node.name, x.size(0), x.size(2), x.size(3)));
-      }
-    }
-    if (training && measures) {
-      at::NoGradGuard no_grad;
-      step.tensors.at("num_batches_tracked").add_(1);
-    }
+    if (measures()) start_measuring(input());
     return at::batch_norm(input(), weight(), optional("bias"), step.tensors.at("running_mean"),
-                          step.tensors.at("running_var"), measures,
-                          training ? norm.momentum : statistics_momentum.value_or(0), norm.eps,
+                          step.tensors.at("running_var"), measures(), momentum(norm), norm.eps,
                           at::globalContext().userEnabledCuDNN());
+  }
+
+  // Whether a batch-norm goes by the batch's statistics.
+  bool measures() const { return (training || statistics_momentum.has_value()) && !step.frozen; }
+
+  double momentum(const BatchNorm2d& norm) const {
+    return training ? norm.momentum : statistics_momentum.value_or(0);
+  }
+
+  void start_measuring(const at::Tensor& x) const {
+    if (x.size(0) * x.size(2) * x.size(3) < 2) {
+      throw ShapeError(fmt::format(
+          "[{}] batch-norm in training needs more than one value per channel, got a batch of {} "
+          "with {}x{}",
+          node.name, x.size(0), x.size(2), x.size(3)));
+    }
+    if (!training) return;
+    at::NoGradGuard no_grad;
+    step.tensors.at("num_batches_tracked").add_(1);
+  }
+
+  // This batch-norm, what is added to it, and the ReLU behind.
+  at::Tensor run_group(const NormGroup& group) const {
+    const auto& op = std::get<BatchNorm2d>(node.op);
+    const at::Tensor& x = values[static_cast<size_t>(group.input)];
+    const at::Tensor shortcut =
+        group.shortcut.has_value() ? values[static_cast<size_t>(*group.shortcut)] : at::Tensor();
+    const FusedNorm norm{.weight = weight(),
+                         .bias = optional("bias"),
+                         .running_mean = step.tensors.at("running_mean"),
+                         .running_var = step.tensors.at("running_var"),
+                         .momentum = momentum(op),
+                         .eps = op.eps,
+                         .relu = group.relu};
+    if (can_normalize(x) && measures()) {
+      start_measuring(x);
+      return normalize(norm, x, shortcut);
+    }
+    const bool needs_gradient =
+        at::GradMode::is_enabled() && (x.requires_grad() || weight().requires_grad() ||
+                                       (shortcut.defined() && shortcut.requires_grad()));
+    if (can_normalize(x) && !needs_gradient) return normalize_by_running(norm, x, shortcut);
+    const at::Tensor y = (*this)(op);
+    const at::Tensor sum = shortcut.defined() ? y + shortcut : y;
+    return group.relu ? at::relu(sum) : sum;
   }
 
   at::Tensor operator()(const ReLU&) const {
@@ -429,14 +412,20 @@ struct Network::StepRun {
   }
 };
 
-at::Tensor Network::execute(const Step& step, const Pass& pass, std::vector<at::Tensor>& values,
-                            bool reuse_input) {
-  const auto index = static_cast<size_t>(step.node);
-  const Node& node = graph_.nodes()[index];
+at::Tensor Network::execute(const PlannedStep& planned, int64_t index, const Pass& pass,
+                            std::vector<at::Tensor>& values, bool reuse_input) {
+  const int64_t at = planned.group.has_value() ? planned.group->norm : index;
+  const Node& node = graph_.node({at});
+  const StepRun run{node,
+                    steps_[static_cast<size_t>(at)],
+                    *pass.inputs[static_cast<size_t>(at)],
+                    values,
+                    is_training(),
+                    pass.statistics_momentum,
+                    pass.execution,
+                    reuse_input};
   try {
-    return std::visit(StepRun{node, step, *pass.inputs[index], values, is_training(),
-                              pass.statistics_momentum, reuse_input},
-                      node.op);
+    return planned.group.has_value() ? run.run_group(*planned.group) : std::visit(run, node.op);
   } catch (const c10::Error& error) {
     throw Error(fmt::format("[{}] {}", node.name, error.what_without_backtrace()));
   }
@@ -466,18 +455,29 @@ NamedValues Network::run(const at::Tensor& images, const Wanted& wanted,
   Pass pass = draw_pass(ends);
   pass.statistics_momentum = statistics_momentum;
 
+  // In PyTorch's layout, numbers are to be PyTorch's.
+  if (layout_ == Layout::kChannelsLast) {
+    pass.execution = execution_;
+  } else {
+    pass.execution = {.convolution = ConvolutionAlgorithm::kDirect, .fuse = false};
+  }
+  const bool wants_absorbed = std::ranges::any_of(
+      ends, [&](int64_t node) { return fused_[static_cast<size_t>(node)].absorbed; });
+  const std::vector<PlannedStep>& steps = pass.execution.fuse && !wants_absorbed ? fused_ : plain_;
+
   NamedValues result;
-  std::vector<at::Tensor> values(steps_.size());
+  std::vector<at::Tensor> values(steps.size());
   values[0] = in_layout(images);
-  for (const Step& step : steps_) {
-    const Node& node = graph_.node({step.node});
-    at::Tensor& value = values[static_cast<size_t>(step.node)];
-    if (pass.needed(step.node)) {
+  for (int64_t i = 0; i < std::ssize(steps); ++i) {
+    const PlannedStep& step = steps[static_cast<size_t>(i)];
+    const Node& node = graph_.node({i});
+    at::Tensor& value = values[static_cast<size_t>(i)];
+    if (pass.needed(i) && !step.absorbed) {
       // A value that is wanted belongs to the caller.
       const bool reuse = step.may_overwrite_input && !wanted.contains(node.inputs[0]);
-      value = execute(step, pass, values, reuse);
+      value = execute(step, i, pass, values, reuse);
     }
-    if (const auto want = wanted.find(step.node); want != wanted.end()) {
+    if (const auto want = wanted.find(i); want != wanted.end()) {
       Shape batch = node.shape;
       batch.insert(batch.begin(), images.size(0));
       for (const std::string& name : want->second) {

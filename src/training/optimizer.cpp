@@ -1,10 +1,12 @@
 #include "striate/training/optimizer.h"
 
 #include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 #include <fmt/format.h>
 
 #include <cmath>
 
+#include "kernels/optimizer.h"
 #include "striate/base/error.h"
 #include "striate/runtime/network.h"
 
@@ -12,9 +14,24 @@ namespace striate {
 
 namespace {
 
-at::Tensor gradient_of(const at::Tensor& parameter) {
+// Values that lie in the processor's memory in one order, as pointers.
+template <typename T>
+T* values(const at::Tensor& tensor) {
+  return tensor.defined() ? tensor.data_ptr<T>() : nullptr;
+}
+
+at::Tensor gradient_or_zero(const at::Tensor& parameter) {
   return parameter.grad().defined() ? parameter.grad() : at::zeros_like(parameter);
 }
+
+// Of the parameter's layout; undefined where there is none.
+at::Tensor gradient_like(const at::Tensor& parameter) {
+  const at::Tensor& gradient = parameter.grad();
+  if (!gradient.defined() || gradient.strides() == parameter.strides()) return gradient;
+  return at::empty_like(parameter.detach()).copy_(gradient);
+}
+
+constexpr int64_t kGrain = 1 << 15;  // values that are worth a thread
 
 }  // namespace
 
@@ -62,17 +79,55 @@ double Optimizer::clip_gradient_norm(double norm) {
 void Optimizer::step(double learning_rate) {
   at::NoGradGuard no_grad;
   ++steps_;
+  const bool sgd = options_.kind == OptimizerOptions::Kind::kSgd;
   for (Slot& slot : slots_) {
-    if (options_.kind == OptimizerOptions::Kind::kSgd) {
-      step_sgd(slot, learning_rate);
+    if (!slot.parameter.is_cpu()) {
+      sgd ? step_sgd_by_tensors(slot, learning_rate) : step_adam_by_tensors(slot, learning_rate);
+    } else if (slot.parameter.scalar_type() == at::kDouble) {
+      sgd ? step_sgd<double>(slot, learning_rate) : step_adam<double>(slot, learning_rate);
     } else {
-      step_adam(slot, learning_rate);
+      sgd ? step_sgd<float>(slot, learning_rate) : step_adam<float>(slot, learning_rate);
     }
   }
 }
 
+template <typename T>
 void Optimizer::step_sgd(Slot& slot, double learning_rate) const {
-  at::Tensor gradient = gradient_of(slot.parameter);
+  const at::Tensor gradient = gradient_like(slot.parameter);
+  const kernels::SgdStep<T> step{.parameter = values<T>(slot.parameter),
+                                 .gradient = values<T>(gradient),
+                                 .momentum_buffer = values<T>(slot.first),
+                                 .learning_rate = static_cast<T>(learning_rate),
+                                 .momentum = static_cast<T>(options_.momentum),
+                                 .weight_decay = static_cast<T>(slot.weight_decay),
+                                 .nesterov = options_.nesterov};
+  at::parallel_for(0, slot.parameter.numel(), kGrain,
+                   [&](int64_t begin, int64_t end) { kernels::sgd_step(step, begin, end); });
+}
+
+template <typename T>
+void Optimizer::step_adam(Slot& slot, double learning_rate) const {
+  const at::Tensor gradient = gradient_like(slot.parameter);
+  const bool decoupled = options_.kind == OptimizerOptions::Kind::kAdamW;
+  const auto t = static_cast<double>(steps_);
+  const kernels::AdamStep<T> step{
+      .parameter = values<T>(slot.parameter),
+      .gradient = values<T>(gradient),
+      .mean = values<T>(slot.first),
+      .square = values<T>(slot.second),
+      .beta1 = static_cast<T>(options_.beta1),
+      .beta2 = static_cast<T>(options_.beta2),
+      .eps = static_cast<T>(options_.eps),
+      .weight_decay = static_cast<T>(decoupled ? 0 : slot.weight_decay),
+      .shrink = static_cast<T>(decoupled ? 1 - learning_rate * slot.weight_decay : 1),
+      .step_size = static_cast<T>(learning_rate / (1 - std::pow(options_.beta1, t))),
+      .square_correction = static_cast<T>(std::sqrt(1 - std::pow(options_.beta2, t)))};
+  at::parallel_for(0, slot.parameter.numel(), kGrain,
+                   [&](int64_t begin, int64_t end) { kernels::adam_step(step, begin, end); });
+}
+
+void Optimizer::step_sgd_by_tensors(Slot& slot, double learning_rate) const {
+  at::Tensor gradient = gradient_or_zero(slot.parameter);
   if (slot.weight_decay != 0) gradient = gradient.add(slot.parameter, slot.weight_decay);
   if (options_.momentum != 0) {
     slot.first.mul_(options_.momentum).add_(gradient);
@@ -81,8 +136,8 @@ void Optimizer::step_sgd(Slot& slot, double learning_rate) const {
   slot.parameter.add_(gradient, -learning_rate);
 }
 
-void Optimizer::step_adam(Slot& slot, double learning_rate) const {
-  at::Tensor gradient = gradient_of(slot.parameter);
+void Optimizer::step_adam_by_tensors(Slot& slot, double learning_rate) const {
+  at::Tensor gradient = gradient_or_zero(slot.parameter);
   if (options_.kind == OptimizerOptions::Kind::kAdamW) {
     slot.parameter.mul_(1 - learning_rate * slot.weight_decay);
   } else if (slot.weight_decay != 0) {

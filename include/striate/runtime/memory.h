@@ -1,11 +1,16 @@
 #pragma once
 
+#include <cstdint>
+
 namespace striate {
 
-/// Tells the C library to keep large freed blocks. Without it every training step gives its
-/// activations back to the kernel and gets zeroed pages anew, a quarter of the step's time. The
-/// process then never shrinks below its peak. Call once, before other threads start; a no-op where
-/// the C library is not glibc.
-void keep_freed_memory();
+/// Keeps freed memory for the next step, for the whole process: large tensors come from one pool of
+/// huge pages, and the C library keeps what is freed to it. Without it every training step gives
+/// its activations back to the kernel and gets zeroed pages anew. The process then never shrinks
+/// below its peak. Call once, before other threads start.
+void pool_memory();
+
+/// The most bytes of the pool that were in use at once; 0 without a pool.
+int64_t pooled_peak_bytes();
 
 }  // namespace striate

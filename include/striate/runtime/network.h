@@ -10,9 +10,12 @@
 
 #include "striate/graph/analysis.h"
 #include "striate/graph/graph.h"
+#include "striate/runtime/execution.h"
 #include "striate/runtime/weights.h"
 
 namespace striate {
+
+struct PlannedStep;
 
 struct ForwardOptions {
   /// Names of nodes whose values are wanted beside the outputs.
@@ -66,6 +69,9 @@ class Network final : public torch::nn::Module {
   /// @throws std::invalid_argument  the network has no such column.
   void use_column(std::optional<int64_t> column);
 
+  /// How it computes from now on; in Layout::kContiguous always by LibTorch's operators.
+  void set_execution(const Execution& execution) { execution_ = execution; }
+
   /// A tensor of the network by its key. @throws LookupError.
   at::Tensor tensor(const std::string& key) const;
   /// Parameters and buffers by key, in the order of the nodes.
@@ -87,8 +93,8 @@ class Network final : public torch::nn::Module {
   NamedValues run(const at::Tensor& images, const Wanted& wanted,
                   std::optional<double> statistics_momentum);
   Pass draw_pass(const std::vector<int64_t>& wanted) const;
-  at::Tensor execute(const Step& step, const Pass& pass, std::vector<at::Tensor>& values,
-                     bool reuse_input);
+  at::Tensor execute(const PlannedStep& planned, int64_t index, const Pass& pass,
+                     std::vector<at::Tensor>& values, bool reuse_input);
 
   at::Tensor in_layout(const at::Tensor& tensor) const;
 
@@ -97,7 +103,10 @@ class Network final : public torch::nn::Module {
   std::vector<TensorSpec> specs_;
   std::vector<std::pair<std::string, at::Tensor>> tensors_;
   std::map<std::string, size_t> by_key_;
-  std::vector<Step> steps_;
+  std::vector<Step> steps_;         // by node
+  std::vector<PlannedStep> plain_;  // each node by itself
+  std::vector<PlannedStep> fused_;  // where nodes run together
+  Execution execution_;
   std::optional<int64_t> column_;
   bool drops_ = false;  // some node may leave out its inputs
 };

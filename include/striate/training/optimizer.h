@@ -39,8 +39,13 @@ class Optimizer {
     at::Tensor second;  // Adam's mean of squared gradients
   };
 
+  template <typename T>
   void step_sgd(Slot& slot, double learning_rate) const;
+  template <typename T>
   void step_adam(Slot& slot, double learning_rate) const;
+  // On other devices.
+  void step_sgd_by_tensors(Slot& slot, double learning_rate) const;
+  void step_adam_by_tensors(Slot& slot, double learning_rate) const;
 
   OptimizerOptions options_;
   std::vector<Slot> slots_;

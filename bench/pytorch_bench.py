@@ -1,0 +1,87 @@
+#!/usr/bin/env python3
+"""Times one of torchvision's networks in PyTorch; prints a line of JSON as `striate bench` does."""
+
+import argparse
+import json
+import resource
+import statistics
+import time
+
+import torch
+
+# Only the networks are wanted: without torchvision's own operators, which need the very build of
+# PyTorch that they were made with, it still imports when these are declared.
+library = torch.library.Library("torchvision", "DEF")
+for operator in ("nms", "qnms"):
+    library.define(operator + "(Tensor boxes, Tensor scores, float threshold) -> Tensor")
+import torchvision  # noqa: E402
+
+
+def arguments():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("mode", choices=["train", "infer"])
+    parser.add_argument("model")
+    parser.add_argument("--batch-size", type=int, default=16)
+    parser.add_argument("--size", type=int, default=224)
+    parser.add_argument("--steps", type=int, default=5)
+    parser.add_argument("--warmup-steps", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--channels-last", action="store_true")
+    parser.add_argument("--compile", action="store_true")
+    parser.add_argument("--bf16", action="store_true")
+    return parser.parse_args()
+
+
+def main():
+    options = arguments()
+    torch.set_num_threads(options.threads)
+    torch.manual_seed(1)
+    kwargs = {"aux_logits": False, "init_weights": True} if options.model == "googlenet" else {}
+    model = getattr(torchvision.models, options.model)(**kwargs)
+    images = torch.randn(options.batch_size, 3, options.size, options.size)
+    labels = torch.randint(1000, (options.batch_size,))
+    if options.channels_last:
+        model = model.to(memory_format=torch.channels_last)
+        images = images.contiguous(memory_format=torch.channels_last)
+    model.train(options.mode == "train")
+    run = torch.compile(model) if options.compile else model
+    optimizer = torch.optim.SGD(model.parameters(), 1e-4, momentum=0.9, weight_decay=1e-4)
+    loss_of = torch.nn.CrossEntropyLoss()
+
+    def forward():
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=options.bf16):
+            return run(images)
+
+    def train():
+        loss = loss_of(forward().float(), labels)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+
+    def infer():
+        with torch.inference_mode():
+            forward()
+
+    step = train if options.mode == "train" else infer
+    for _ in range(options.warmup_steps):
+        step()
+    seconds = []
+    for _ in range(options.steps):
+        start = time.perf_counter()
+        step()
+        seconds.append(time.perf_counter() - start)
+    median = statistics.median(seconds)
+    print(json.dumps({
+        "model": options.model,
+        "batch_size": options.batch_size,
+        "threads": torch.get_num_threads(),
+        "median_seconds": median,
+        "fastest_seconds": min(seconds),
+        "slowest_seconds": max(seconds),
+        "images_per_second": options.batch_size / median,
+        "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+    }))
+
+
+if __name__ == "__main__":
+    main()

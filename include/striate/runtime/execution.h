@@ -1,0 +1,21 @@
+#pragma once
+
+namespace striate {
+
+/// How convolutions by 3x3 kernels of stride 1 are computed; all others are direct.
+enum class ConvolutionAlgorithm {
+  kAuto,      ///< Winograd's where it is expected to be faster
+  kDirect,    ///< LibTorch's
+  kWinograd,  ///< Winograd's wherever it can be
+};
+
+/// How a network is computed. The defaults are the fastest. They apply to float32 on the processor
+/// in channels last; everything else runs on LibTorch's operators alone.
+struct Execution {
+  ConvolutionAlgorithm convolution = ConvolutionAlgorithm::kAuto;
+  /// Batch-norm, the shortcut added to it and the ReLU behind run as one. Such a step, and a
+  /// convolution by Winograd's algorithm, has a first derivative only.
+  bool fuse = true;
+};
+
+}  // namespace striate

@@ -1,0 +1,151 @@
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+#include <fmt/format.h>
+#include <sys/resource.h>
+#include <torch/csrc/autograd/autograd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <functional>
+#include <memory>
+
+#include "cli/command.h"
+#include "cli/options.h"
+#include "striate/models/models.h"
+#include "striate/runtime/network.h"
+#include "striate/training/losses.h"
+#include "striate/training/optimizer.h"
+
+namespace striate::cli {
+
+namespace {
+
+struct Options {
+  std::string model;
+  int64_t batch_size = 16;
+  int64_t size = 0;  // 0: the network's own
+  int64_t steps = 5;
+  int64_t warmup_steps = 2;
+  int threads = 0;  // 0: all
+  Execution execution;
+  bool json = false;
+};
+
+// Random images of the network's input, and labels.
+struct Batch {
+  at::Tensor images;
+  at::Tensor labels;
+};
+
+Graph build(const Options& options) {
+  ModelOptions network = find_model(options.model).defaults;
+  if (options.size > 0) network.input[1] = network.input[2] = options.size;
+  return build_model(options.model, network);
+}
+
+Batch random_batch(const Graph& graph, int64_t batch_size) {
+  at::manual_seed(1);
+  Shape shape = graph.input_shape();
+  shape.insert(shape.begin(), batch_size);
+  const int64_t classes = graph.shape(graph.outputs().front().second)[0];
+  return {at::randn(shape), at::randint(classes, {batch_size}, at::kLong)};
+}
+
+rusage resources() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return usage;
+}
+
+void measure(const Options& options, const std::function<void()>& step) {
+  for (int64_t i = 0; i < options.warmup_steps; ++i) step();
+  std::vector<double> seconds;
+  const int64_t faults_before = resources().ru_minflt;
+  for (int64_t i = 0; i < options.steps; ++i) {
+    const auto start = std::chrono::steady_clock::now();
+    step();
+    seconds.push_back(
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+  }
+  const int64_t fresh_pages = (resources().ru_minflt - faults_before) / options.steps;
+  const int64_t peak_memory_bytes = resources().ru_maxrss * 1024;
+  std::ranges::sort(seconds);
+  const double median = seconds[seconds.size() / 2];
+  const double speed = static_cast<double>(options.batch_size) / median;
+  if (options.json) {
+    return print(Json{{"model", options.model},
+                      {"batch_size", options.batch_size},
+                      {"threads", at::get_num_threads()},
+                      {"median_seconds", median},
+                      {"fastest_seconds", seconds.front()},
+                      {"slowest_seconds", seconds.back()},
+                      {"images_per_second", speed},
+                      {"fresh_pages_per_step", fresh_pages},
+                      {"peak_memory_bytes", peak_memory_bytes}});
+  }
+  print(fmt::format(
+      "{}, batches of {}, {} threads: {:.1f} images/s (median of {} steps {:.4f} s, {:.4f} to "
+      "{:.4f}), {} fresh pages a step; at most {:.0f} MB of memory\n",
+      options.model, options.batch_size, at::get_num_threads(), speed, options.steps, median,
+      seconds.front(), seconds.back(), fresh_pages, static_cast<double>(peak_memory_bytes) / 1e6));
+}
+
+void bench_training(const Options& options) {
+  Network network(build(options), 1);
+  network.set_execution(options.execution);
+  Optimizer optimizer(network, {.learning_rate = 1e-4, .momentum = 0.9, .weight_decay = 1e-4});
+  const Batch batch = random_batch(network.graph(), options.batch_size);
+  measure(options, [&] {
+    const NamedValues outputs = network.forward(batch.images, ForwardOptions{});
+    const at::Tensor loss = losses::compute({}, outputs, batch.labels);
+    optimizer.zero_gradients();
+    torch::autograd::backward({loss}, {});
+    optimizer.step(1e-4);
+  });
+}
+
+void bench_inference(const Options& options) {
+  at::NoGradGuard no_grad;
+  Network network(build(options), 1);
+  network.set_execution(options.execution);
+  network.eval();
+  const Batch batch = random_batch(network.graph(), options.batch_size);
+  measure(options, [&] { network.forward(batch.images); });
+}
+
+void add_mode(CLI::App& bench, const std::string& name, const std::string& text,
+              void (*run)(const Options&)) {
+  CLI::App* command = bench.add_subcommand(name, text);
+  const auto options = std::make_shared<Options>();
+  command->add_option("model", options->model, "A network's name")->required();
+  command->add_option("--batch-size", options->batch_size, "Images in a step")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  command->add_option("--size", options->size, "Height and width of the images")
+      ->check(CLI::PositiveNumber);
+  command->add_option("--steps", options->steps, "Steps that are measured")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  command->add_option("--warmup-steps", options->warmup_steps, "Steps before")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  command->add_option("--threads", options->threads, "Threads that compute; 0: all")
+      ->check(CLI::Range(0, 1024));
+  add_execution_flags(*command, options->execution);
+  command->add_flag("--json", options->json, "Print JSON");
+  command->callback([options, run] {
+    if (options->threads > 0) at::set_num_threads(options->threads);
+    run(*options);
+  });
+}
+
+}  // namespace
+
+void add_bench(CLI::App& program) {
+  CLI::App* command = program.add_subcommand("bench", "Measure speed and memory");
+  command->require_subcommand(1);
+  add_mode(*command, "train", "Training steps on random images", bench_training);
+  add_mode(*command, "infer", "Predictions of random images", bench_inference);
+}
+
+}  // namespace striate::cli

@@ -1,0 +1,504 @@
+#include "kernels/winograd.h"
+
+#include <algorithm>
+#include <cstring>
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/winograd.cpp"
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
+
+HWY_BEFORE_NAMESPACE();
+namespace striate::kernels {
+namespace HWY_NAMESPACE {
+namespace {
+
+namespace hn = hwy::HWY_NAMESPACE;
+
+using D = hn::ScalableTag<float>;
+using V = hn::Vec<D>;
+constexpr int64_t kLanes = hn::MaxLanes(D());
+constexpr int64_t kPanel = 2 * kLanes;
+// Sums of a block of a product that fit into the registers beside its operands.
+constexpr int kRows = kLanes == 16 ? 14 : 6;
+
+int64_t padded(int64_t channels) {
+  return (channels + kPanel - 1) / kPanel * kPanel;
+}
+
+// Channels from `c` on, of which so many exist.
+V load(const float* from, int64_t c, int64_t count) {
+  const D d;
+  return c + kLanes <= count
+             ? hn::LoadU(d, from + c)
+             : hn::MaskedLoad(hn::FirstN(d, static_cast<size_t>(std::max<int64_t>(count - c, 0))),
+                              d, from + c);
+}
+
+void store(V v, float* to, int64_t c, int64_t count) {
+  const D d;
+  if (c + kLanes <= count) {
+    hn::StoreU(v, d, to + c);
+  } else {
+    hn::BlendedStore(v, hn::FirstN(d, static_cast<size_t>(count - c)), d, to + c);
+  }
+}
+
+// lavin2016, 4.3: the matrices of F(4x4, 3x3), each as a function of one column.
+
+// B^T d
+HWY_INLINE void input_transform(const V* d, V* out) {
+  const D tag;
+  const V four = hn::Set(tag, 4.0F);
+  const V five = hn::Set(tag, 5.0F);
+  const V two = hn::Set(tag, 2.0F);
+  const V even = hn::NegMulAdd(four, d[2], d[4]);
+  const V odd = hn::NegMulAdd(four, d[1], d[3]);
+  const V even2 = hn::Sub(d[4], d[2]);
+  const V odd2 = hn::Mul(two, hn::Sub(d[3], d[1]));
+  out[0] = hn::MulAdd(four, d[0], hn::NegMulAdd(five, d[2], d[4]));
+  out[1] = hn::Add(even, odd);
+  out[2] = hn::Sub(even, odd);
+  out[3] = hn::Add(even2, odd2);
+  out[4] = hn::Sub(even2, odd2);
+  out[5] = hn::MulAdd(four, d[1], hn::NegMulAdd(five, d[3], d[5]));
+}
+
+// G g
+HWY_INLINE void kernel_transform(const V* g, V* out) {
+  const D tag;
+  const V sixth = hn::Set(tag, 1.0F / 6);
+  const V outer = hn::Add(g[0], g[2]);
+  const V wide = hn::MulAdd(hn::Set(tag, 1.0F / 24), g[0], hn::Mul(sixth, g[2]));
+  const V middle = hn::Mul(hn::Set(tag, 1.0F / 12), g[1]);
+  out[0] = hn::Mul(hn::Set(tag, 0.25F), g[0]);
+  out[1] = hn::Neg(hn::Mul(sixth, hn::Add(outer, g[1])));
+  out[2] = hn::Neg(hn::Mul(sixth, hn::Sub(outer, g[1])));
+  out[3] = hn::Add(wide, middle);
+  out[4] = hn::Sub(wide, middle);
+  out[5] = g[2];
+}
+
+// A^T m
+HWY_INLINE void output_transform(const V* m, V* out) {
+  const D tag;
+  const V sum1 = hn::Add(m[1], m[2]);
+  const V sum2 = hn::Add(m[3], m[4]);
+  const V difference1 = hn::Sub(m[1], m[2]);
+  const V difference2 = hn::Sub(m[3], m[4]);
+  out[0] = hn::Add(m[0], hn::Add(sum1, sum2));
+  out[1] = hn::MulAdd(hn::Set(tag, 2.0F), difference2, difference1);
+  out[2] = hn::MulAdd(hn::Set(tag, 4.0F), sum2, sum1);
+  out[3] = hn::Add(m[5], hn::MulAdd(hn::Set(tag, 8.0F), difference2, difference1));
+}
+
+// A y, the transpose of the above
+HWY_INLINE void gradient_transform(const V* y, V* out) {
+  const D tag;
+  const V two = hn::Set(tag, 2.0F);
+  const V four = hn::Set(tag, 4.0F);
+  const V even = hn::Add(y[0], y[2]);
+  const V odd = hn::Add(y[1], y[3]);
+  const V even2 = hn::MulAdd(four, y[2], y[0]);
+  const V odd2 = hn::Mul(two, hn::MulAdd(four, y[3], y[1]));
+  out[0] = y[0];
+  out[1] = hn::Add(even, odd);
+  out[2] = hn::Sub(even, odd);
+  out[3] = hn::Add(even2, odd2);
+  out[4] = hn::Sub(even2, odd2);
+  out[5] = y[3];
+}
+
+// G^T s
+HWY_INLINE void kernel_gradient_transform(const V* s, V* out) {
+  const D tag;
+  const V sixth = hn::Set(tag, 1.0F / 6);
+  const V sum1 = hn::Add(s[1], s[2]);
+  const V sum2 = hn::Add(s[3], s[4]);
+  out[0] = hn::MulAdd(hn::Set(tag, 0.25F), s[0],
+                      hn::MulAdd(hn::Set(tag, 1.0F / 24), sum2, hn::Neg(hn::Mul(sixth, sum1))));
+  out[1] =
+      hn::MulAdd(sixth, hn::Sub(s[2], s[1]), hn::Mul(hn::Set(tag, 1.0F / 12), hn::Sub(s[3], s[4])));
+  out[2] = hn::MulAdd(sixth, hn::Sub(sum2, sum1), s[5]);
+}
+
+// Applies a transform of `from` values to `to` to rows and columns: T x T^T.
+template <int from, int to, void (*transform)(const V*, V*)>
+HWY_INLINE void transform_both(const V (&x)[from][from], V (&out)[to][to]) {
+  V half[from][to];  // transposed
+  for (int column = 0; column < from; ++column) {
+    V values[from];
+    for (int row = 0; row < from; ++row) values[row] = x[row][column];
+    transform(values, half[column]);
+  }
+  for (int row = 0; row < to; ++row) {
+    V values[from];
+    for (int column = 0; column < from; ++column) values[column] = half[column][row];
+    transform(values, out[row]);
+  }
+}
+
+// Where a tile lies: its image, and its first output.
+struct Place {
+  int64_t image;
+  int64_t y;
+  int64_t x;
+};
+
+Place place(const WinogradShape& s, int64_t tile) {
+  const int64_t across = s.tiles_across();
+  const int64_t down = s.tiles_down();
+  return {tile / (across * down), tile / across % down * 4, tile % across * 4};
+}
+
+void transform_input_tile(const WinogradShape& s, const float* input, int64_t tile, float* to,
+                          int64_t point_stride) {
+  const Place p = place(s, tile);
+  const float* pixels[6][6];  // null: padding
+  for (int64_t i = 0; i < 6; ++i) {
+    for (int64_t j = 0; j < 6; ++j) {
+      const int64_t y = p.y + i - s.pad_height;
+      const int64_t x = p.x + j - s.pad_width;
+      const bool inside = y >= 0 && y < s.height && x >= 0 && x < s.width;
+      pixels[i][j] =
+          inside ? input + ((p.image * s.height + y) * s.width + x) * s.in_channels : nullptr;
+    }
+  }
+  const D d;
+  const int64_t end = padded(s.in_channels);
+  for (int64_t c = 0; c < end; c += kLanes) {
+    V x[6][6];
+    for (int i = 0; i < 6; ++i) {
+      for (int j = 0; j < 6; ++j) {
+        x[i][j] = pixels[i][j] == nullptr ? hn::Zero(d) : load(pixels[i][j], c, s.in_channels);
+      }
+    }
+    V out[6][6];
+    transform_both<6, 6, input_transform>(x, out);
+    for (int i = 0; i < 6; ++i) {
+      for (int j = 0; j < 6; ++j) hn::StoreU(out[i][j], d, to + (6 * i + j) * point_stride + c);
+    }
+  }
+}
+
+void transform_gradient_tile(const WinogradShape& s, const float* gradient, int64_t tile, float* to,
+                             int64_t point_stride) {
+  const Place p = place(s, tile);
+  const int64_t rows = std::min<int64_t>(4, s.out_height() - p.y);
+  const int64_t columns = std::min<int64_t>(4, s.out_width() - p.x);
+  const float* first =
+      gradient + ((p.image * s.out_height() + p.y) * s.out_width() + p.x) * s.out_channels;
+  const D d;
+  const int64_t end = padded(s.out_channels);
+  for (int64_t c = 0; c < end; c += kLanes) {
+    V y[4][4];
+    for (int i = 0; i < 4; ++i) {
+      for (int j = 0; j < 4; ++j) {
+        y[i][j] = i < rows && j < columns
+                      ? load(first + (i * s.out_width() + j) * s.out_channels, c, s.out_channels)
+                      : hn::Zero(d);
+      }
+    }
+    V out[6][6];
+    transform_both<4, 6, gradient_transform>(y, out);
+    for (int i = 0; i < 6; ++i) {
+      for (int j = 0; j < 6; ++j) hn::StoreU(out[i][j], d, to + (6 * i + j) * point_stride + c);
+    }
+  }
+}
+
+void transform_output_tile(const WinogradShape& s, const float* from, int64_t point_stride,
+                           const WinogradEpilogue& epilogue, float* output, int64_t tile) {
+  const Place p = place(s, tile);
+  const int64_t rows = std::min<int64_t>(4, s.out_height() - p.y);
+  const int64_t columns = std::min<int64_t>(4, s.out_width() - p.x);
+  const int64_t first = ((p.image * s.out_height() + p.y) * s.out_width() + p.x) * s.out_channels;
+  const D d;
+  for (int64_t c = 0; c < s.out_channels; c += kLanes) {
+    V m[6][6];
+    for (int i = 0; i < 6; ++i) {
+      for (int j = 0; j < 6; ++j) m[i][j] = hn::LoadU(d, from + (6 * i + j) * point_stride + c);
+    }
+    V out[4][4];
+    transform_both<6, 4, output_transform>(m, out);
+    const V bias = epilogue.bias != nullptr ? load(epilogue.bias, c, s.out_channels) : hn::Zero(d);
+    for (int i = 0; i < rows; ++i) {
+      for (int j = 0; j < columns; ++j) {
+        const int64_t at = first + (i * s.out_width() + j) * s.out_channels;
+        V value = hn::Add(out[i][j], bias);
+        if (epilogue.residual != nullptr) {
+          value = hn::Add(value, load(epilogue.residual + at, c, s.out_channels));
+        }
+        if (epilogue.relu) value = hn::Max(value, hn::Zero(d));
+        store(value, output + at, c, s.out_channels);
+      }
+    }
+  }
+}
+
+// A block of a matrix product: sums[i][0 .. kPanel) (+)= sum over r of a[i][r] b[r][0 .. kPanel).
+struct Product {
+  const float* a;
+  int64_t a_row;  // from one i to the next
+  int64_t a_sum;  // from one r to the next
+  const float* b;
+  int64_t b_sum;
+  int64_t length;
+  float* sums;
+  int64_t sums_row;
+};
+
+template <int rows, bool add>
+void multiply_rows(const Product& p) {
+  const D d;
+  V left[rows];
+  V right[rows];
+#pragma GCC unroll 16
+  for (int i = 0; i < rows; ++i) left[i] = right[i] = hn::Zero(d);
+  const float* a = p.a;
+  const float* b = p.b;
+  for (int64_t r = 0; r < p.length; ++r, a += p.a_sum, b += p.b_sum) {
+    const V b0 = hn::LoadU(d, b);
+    const V b1 = hn::LoadU(d, b + kLanes);
+#pragma GCC unroll 16
+    for (int i = 0; i < rows; ++i) {
+      const V factor = hn::Set(d, a[i * p.a_row]);
+      left[i] = hn::MulAdd(factor, b0, left[i]);
+      right[i] = hn::MulAdd(factor, b1, right[i]);
+    }
+  }
+#pragma GCC unroll 16
+  for (int i = 0; i < rows; ++i) {
+    float* to = p.sums + i * p.sums_row;
+    if (add) {
+      left[i] = hn::Add(left[i], hn::LoadU(d, to));
+      right[i] = hn::Add(right[i], hn::LoadU(d, to + kLanes));
+    }
+    hn::StoreU(left[i], d, to);
+    hn::StoreU(right[i], d, to + kLanes);
+  }
+}
+
+template <bool add, int rows = kRows>
+void multiply_last_rows(const Product& p, int64_t count) {
+  if constexpr (rows > 1) {
+    if (count < rows) return multiply_last_rows<add, rows - 1>(p, count);
+  }
+  multiply_rows<rows, add>(p);
+}
+
+// All rows of one panel.
+template <bool add>
+void multiply(Product p, int64_t rows) {
+  for (; rows >= kRows; rows -= kRows) {
+    multiply_rows<kRows, add>(p);
+    p.a += kRows * p.a_row;
+    p.sums += kRows * p.sums_row;
+  }
+  if (rows > 0) multiply_last_rows<add>(p, rows);
+}
+
+int64_t Panel() {
+  return kPanel;
+}
+
+// Nine taps of a panel of columns for each row, then their transforms.
+void Pack(WinogradUse use, int64_t in_channels, int64_t out_channels, const float* kernels,
+          float* packed, int64_t panel_begin, int64_t panel_end) {
+  const D d;
+  const bool output = use == WinogradUse::kOutput;
+  const int64_t rows = output ? in_channels : out_channels;
+  const int64_t columns = output ? out_channels : in_channels;
+  const int64_t point_stride = rows * padded(columns);
+  constexpr int64_t kBlock = 16;
+  HWY_ALIGN float taps[kBlock][9][kPanel];
+  for (int64_t panel = panel_begin; panel < panel_end; ++panel) {
+    const int64_t first = panel * kPanel;
+    const int64_t count = std::min(kPanel, columns - first);
+    for (int64_t row = 0; row < rows; row += kBlock) {
+      const int64_t block = std::min(kBlock, rows - row);
+      std::memset(taps, 0, sizeof(taps));
+      for (int64_t tap = 0; tap < 9; ++tap) {
+        if (output) {
+          for (int64_t column = 0; column < count; ++column) {
+            const float* from = kernels + ((first + column) * 9 + tap) * in_channels + row;
+            for (int64_t i = 0; i < block; ++i) taps[i][tap][column] = from[i];
+          }
+        } else {
+          for (int64_t i = 0; i < block; ++i) {
+            const float* from = kernels + ((row + i) * 9 + 8 - tap) * in_channels + first;
+            std::copy_n(from, count, taps[i][tap]);
+          }
+        }
+      }
+      for (int64_t i = 0; i < block; ++i) {
+        for (int64_t half = 0; half < kPanel; half += kLanes) {
+          V g[3][3];
+          for (int tap = 0; tap < 9; ++tap) {
+            g[tap / 3][tap % 3] = hn::Load(d, taps[i][tap] + half);
+          }
+          V out[6][6];
+          transform_both<3, 6, kernel_transform>(g, out);
+          float* to = packed + (panel * rows + row + i) * kPanel + half;
+          for (int point = 0; point < 36; ++point) {
+            hn::StoreU(out[point / 6][point % 6], d, to + point * point_stride);
+          }
+        }
+      }
+    }
+  }
+}
+
+void Convolve(const WinogradShape& s, const float* input, const float* packed,
+              const WinogradEpilogue& epilogue, float* output, int64_t tile_begin, int64_t tile_end,
+              float* scratch) {
+  const int64_t tiles = tile_end - tile_begin;
+  const int64_t in = padded(s.in_channels);
+  const int64_t out = padded(s.out_channels);
+  float* transformed = scratch;                              // (36, tiles, in)
+  float* products = scratch + kWinogradPoints * tiles * in;  // (36, tiles, out)
+  for (int64_t t = 0; t < tiles; ++t) {
+    transform_input_tile(s, input, tile_begin + t, transformed + t * in, tiles * in);
+  }
+  for (int64_t point = 0; point < kWinogradPoints; ++point) {
+    for (int64_t panel = 0; panel * kPanel < out; ++panel) {
+      multiply<false>({.a = transformed + point * tiles * in,
+                       .a_row = in,
+                       .a_sum = 1,
+                       .b = packed + (point * out + panel * kPanel) * s.in_channels,
+                       .b_sum = kPanel,
+                       .length = s.in_channels,
+                       .sums = products + point * tiles * out + panel * kPanel,
+                       .sums_row = out},
+                      tiles);
+    }
+  }
+  for (int64_t t = 0; t < tiles; ++t) {
+    transform_output_tile(s, products + t * out, tiles * out, epilogue, output, tile_begin + t);
+  }
+}
+
+void TransformInput(const WinogradShape& s, const float* input, const WinogradTiles& tiles,
+                    float* transformed) {
+  const int64_t channels = padded(s.in_channels);
+  for (int64_t tile = tiles.tile_begin; tile < tiles.tile_end; ++tile) {
+    transform_input_tile(s, input, tile, transformed + (tile - tiles.chunk_begin) * channels,
+                         tiles.chunk_tiles * channels);
+  }
+}
+
+void TransformGradient(const WinogradShape& s, const float* gradient, const WinogradTiles& tiles,
+                       float* transformed) {
+  const int64_t channels = padded(s.out_channels);
+  for (int64_t tile = tiles.tile_begin; tile < tiles.tile_end; ++tile) {
+    transform_gradient_tile(s, gradient, tile, transformed + (tile - tiles.chunk_begin) * channels,
+                            tiles.chunk_tiles * channels);
+  }
+}
+
+void AddProducts(const WinogradShape& s, const float* input, const float* gradient,
+                 int64_t chunk_tiles, float* sums, int64_t point_begin, int64_t point_end) {
+  const int64_t in = padded(s.in_channels);
+  const int64_t out = padded(s.out_channels);
+  for (int64_t point = point_begin; point < point_end; ++point) {
+    for (int64_t panel = 0; panel * kPanel < in; ++panel) {
+      multiply<true>({.a = gradient + point * chunk_tiles * out,
+                      .a_row = 1,
+                      .a_sum = out,
+                      .b = input + point * chunk_tiles * in + panel * kPanel,
+                      .b_sum = in,
+                      .length = chunk_tiles,
+                      .sums = sums + point * s.out_channels * in + panel * kPanel,
+                      .sums_row = in},
+                     s.out_channels);
+    }
+  }
+}
+
+void FinishKernels(const WinogradShape& s, const float* sums, float* gradient, int64_t out_begin,
+                   int64_t out_end) {
+  const D d;
+  const int64_t in = padded(s.in_channels);
+  const int64_t point_stride = s.out_channels * in;
+  for (int64_t k = out_begin; k < out_end; ++k) {
+    for (int64_t c = 0; c < s.in_channels; c += kLanes) {
+      V sum[6][6];
+      for (int point = 0; point < 36; ++point) {
+        sum[point / 6][point % 6] = hn::LoadU(d, sums + point * point_stride + k * in + c);
+      }
+      V g[3][3];
+      transform_both<6, 3, kernel_gradient_transform>(sum, g);
+      for (int tap = 0; tap < 9; ++tap) {
+        store(g[tap / 3][tap % 3], gradient + (k * 9 + tap) * s.in_channels, c, s.in_channels);
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace HWY_NAMESPACE
+}  // namespace striate::kernels
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace striate::kernels {
+
+HWY_EXPORT(Panel);
+HWY_EXPORT(Pack);
+HWY_EXPORT(Convolve);
+HWY_EXPORT(TransformInput);
+HWY_EXPORT(TransformGradient);
+HWY_EXPORT(AddProducts);
+HWY_EXPORT(FinishKernels);
+
+int64_t winograd_panel() {
+  return HWY_DYNAMIC_DISPATCH(Panel)();
+}
+
+int64_t winograd_padded(int64_t channels) {
+  const int64_t panel = winograd_panel();
+  return (channels + panel - 1) / panel * panel;
+}
+
+int64_t winograd_scratch_size(const WinogradShape& shape, int64_t tiles) {
+  return kWinogradPoints * tiles *
+         (winograd_padded(shape.in_channels) + winograd_padded(shape.out_channels));
+}
+
+void winograd_pack(WinogradUse use, int64_t in_channels, int64_t out_channels, const float* kernels,
+                   float* packed, int64_t panel_begin, int64_t panel_end) {
+  HWY_DYNAMIC_DISPATCH(Pack)
+  (use, in_channels, out_channels, kernels, packed, panel_begin, panel_end);
+}
+
+void winograd_convolve(const WinogradShape& shape, const float* input, const float* packed,
+                       const WinogradEpilogue& epilogue, float* output, int64_t tile_begin,
+                       int64_t tile_end, float* scratch) {
+  HWY_DYNAMIC_DISPATCH(Convolve)
+  (shape, input, packed, epilogue, output, tile_begin, tile_end, scratch);
+}
+
+void winograd_transform_input(const WinogradShape& shape, const float* input,
+                              const WinogradTiles& tiles, float* transformed) {
+  HWY_DYNAMIC_DISPATCH(TransformInput)(shape, input, tiles, transformed);
+}
+
+void winograd_transform_gradient(const WinogradShape& shape, const float* gradient,
+                                 const WinogradTiles& tiles, float* transformed) {
+  HWY_DYNAMIC_DISPATCH(TransformGradient)(shape, gradient, tiles, transformed);
+}
+
+void winograd_add_products(const WinogradShape& shape, const float* input, const float* gradient,
+                           int64_t chunk_tiles, float* sums, int64_t point_begin,
+                           int64_t point_end) {
+  HWY_DYNAMIC_DISPATCH(AddProducts)
+  (shape, input, gradient, chunk_tiles, sums, point_begin, point_end);
+}
+
+void winograd_finish_kernels(const WinogradShape& shape, const float* sums, float* gradient,
+                             int64_t out_begin, int64_t out_end) {
+  HWY_DYNAMIC_DISPATCH(FinishKernels)(shape, sums, gradient, out_begin, out_end);
+}
+
+}  // namespace striate::kernels
+#endif
