@@ -27,7 +27,8 @@ struct Options {
   int64_t steps = 5;
   int64_t warmup_steps = 2;
   int threads = 0;  // 0: all
-  Execution execution;
+  std::string convolution = "auto";
+  bool fuse = true;
   bool json = false;
 };
 
@@ -92,7 +93,8 @@ void measure(const Options& options, const std::function<void()>& step) {
 
 void bench_training(const Options& options) {
   Network network(build(options), 1);
-  network.set_execution(options.execution);
+  network.set_execution(
+      {.convolution = convolution_algorithm(options.convolution), .fuse = options.fuse});
   Optimizer optimizer(network, {.learning_rate = 1e-4, .momentum = 0.9, .weight_decay = 1e-4});
   const Batch batch = random_batch(network.graph(), options.batch_size);
   measure(options, [&] {
@@ -107,7 +109,8 @@ void bench_training(const Options& options) {
 void bench_inference(const Options& options) {
   at::NoGradGuard no_grad;
   Network network(build(options), 1);
-  network.set_execution(options.execution);
+  network.set_execution(
+      {.convolution = convolution_algorithm(options.convolution), .fuse = options.fuse});
   network.eval();
   const Batch batch = random_batch(network.graph(), options.batch_size);
   measure(options, [&] { network.forward(batch.images); });
@@ -131,7 +134,12 @@ void add_mode(CLI::App& bench, const std::string& name, const std::string& text,
       ->capture_default_str();
   command->add_option("--threads", options->threads, "Threads that compute; 0: all")
       ->check(CLI::Range(0, 1024));
-  add_execution_flags(*command, options->execution);
+  command
+      ->add_option("--convolution", options->convolution,
+                   "How 3x3 convolutions are computed: auto, direct or winograd")
+      ->capture_default_str();
+  command->add_flag("!--no-fusion", options->fuse,
+                    "Run batch-norm, shortcuts and ReLUs one by one");
   command->add_flag("--json", options->json, "Print JSON");
   command->callback([options, run] {
     if (options->threads > 0) at::set_num_threads(options->threads);

@@ -22,19 +22,6 @@ Shape parse_shape(const std::string& text) {
   throw std::invalid_argument(fmt::format("\"{}\" is no input: write CxHxW, as 3x224x224", text));
 }
 
-void add_execution_flags(CLI::App& command, Execution& execution) {
-  const std::map<std::string, ConvolutionAlgorithm> algorithms = {
-      {"auto", ConvolutionAlgorithm::kAuto},
-      {"direct", ConvolutionAlgorithm::kDirect},
-      {"winograd", ConvolutionAlgorithm::kWinograd}};
-  command
-      .add_option("--convolution", execution.convolution,
-                  "How 3x3 convolutions are computed: auto, direct or winograd")
-      ->transform(CLI::CheckedTransformer(algorithms).description(""));
-  command.add_flag("!--no-fusion", execution.fuse,
-                   "Run batch-norm, shortcuts and ReLUs one by one");
-}
-
 std::string check_probability(const std::string& text) {
   double value = 0;
   const char* end = text.data() + text.size();

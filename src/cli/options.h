@@ -1,18 +1,13 @@
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <string>
 
 #include "striate/models/models.h"
-#include "striate/runtime/execution.h"
 
 namespace striate::cli {
 
 /// "3x224x224" as (3, 224, 224). @throws std::invalid_argument  of another form.
 Shape parse_shape(const std::string& text);
-
-/// How a network is computed: `--convolution`, `--no-fusion`.
-void add_execution_flags(CLI::App& command, Execution& execution);
 
 /// What is wrong with a text that should be a number in (0, 1]; "" when nothing is.
 std::string check_probability(const std::string& text);

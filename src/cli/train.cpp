@@ -63,8 +63,8 @@ void check_resume(const Options& options) {
   const bool changes = !flags.data.empty() || !flags.recipe.empty() || !flags.settings.empty() ||
                        flags.epochs > 0 || flags.batch_size > 0 || flags.limit > 0 ||
                        flags.seed.has_value() || !flags.freeze_up_to.empty() ||
-                       flags.final_survival > 0 || options.ensemble > 0 ||
-                       !options.weights.empty() || !options.out.empty();
+                       flags.final_survival > 0 || !flags.convolution.empty() ||
+                       options.ensemble > 0 || !options.weights.empty() || !options.out.empty();
   if (!options.resume.empty() && changes) {
     throw std::invalid_argument(
         "a resumed run keeps what its recipe.json says; only --device, --loader-threads and "

@@ -26,6 +26,8 @@ void add_training_flags(CLI::App& command, TrainingFlags& flags) {
       .add_option("--survival", flags.final_survival,
                   "Stochastic depth: how likely the last residual block is in a step")
       ->check(check_probability);
+  command.add_option("--convolution", flags.convolution,
+                     "How 3x3 convolutions are computed: auto (default), direct or winograd");
   command.add_option("--device", flags.device, "cpu or cuda")->capture_default_str();
   command.add_option("--loader-threads", flags.loader_threads, "Threads that prepare images")
       ->check(CLI::Range(1, 64))
@@ -80,15 +82,17 @@ RunConfig resolve(const std::string& model, const TrainingFlags& flags) {
     throw std::invalid_argument(
         "--data is missing: fashion-mnist, idx:DIR, cifar10:DIR, folder:DIR");
   }
-  RunConfig config{.model = model,
-                   .input = {},
-                   .class_names = {},
-                   .data = flags.data,
-                   .limit = flags.limit,
-                   .final_survival = flags.final_survival,
-                   .freeze_up_to = flags.freeze_up_to,
-                   .seed = flags.seed.value_or(1),
-                   .recipe = find_recipe(flags.recipe.empty() ? entry.recipe : flags.recipe)};
+  RunConfig config{
+      .model = model,
+      .input = {},
+      .class_names = {},
+      .data = flags.data,
+      .limit = flags.limit,
+      .final_survival = flags.final_survival,
+      .freeze_up_to = flags.freeze_up_to,
+      .seed = flags.seed.value_or(1),
+      .convolution = convolution_algorithm(flags.convolution.empty() ? "auto" : flags.convolution),
+      .recipe = find_recipe(flags.recipe.empty() ? entry.recipe : flags.recipe)};
   for (const std::string& setting : flags.settings) apply(setting, config.recipe);
   if (flags.epochs > 0) config.recipe.epochs = flags.epochs;
   if (flags.batch_size > 0) config.recipe.batch_size = flags.batch_size;

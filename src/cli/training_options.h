@@ -20,6 +20,7 @@ struct TrainingFlags {
   int64_t limit = 0;
   double final_survival = 0;  ///< 0: the network's own
   std::string freeze_up_to;
+  std::string convolution;  ///< "": auto
   std::string device = "cpu";
   int loader_threads = 1;
   double checkpoint_seconds = 60;

@@ -21,6 +21,7 @@ Json to_json(const RunConfig& config) {
           {"final_survival", config.final_survival},
           {"freeze_up_to", config.freeze_up_to},
           {"seed", config.seed},
+          {"convolution", to_string(config.convolution)},
           {"recipe", to_json(config.recipe)}};
 }
 
@@ -36,6 +37,8 @@ RunConfig run_config_from_json(const Json& json, const std::string& where) {
   config.final_survival = reader.get("final_survival", config.final_survival);
   config.freeze_up_to = reader.get("freeze_up_to", config.freeze_up_to);
   config.seed = reader.get<uint64_t>("seed");
+  config.convolution =
+      convolution_algorithm(reader.get("convolution", to_string(config.convolution)));
   config.recipe = recipe_from_json(reader.at("recipe"), where + ".recipe");
   reader.finish();
   if (!(config.final_survival >= 0 && config.final_survival <= 1)) {

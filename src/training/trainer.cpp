@@ -115,6 +115,7 @@ class Trainer::State {
         loader_(*data_.training, config_.recipe.train_transforms, loader_options()),
         schedule_(config_.recipe.schedule, config_.recipe.epochs, loader_.batch_count()) {
     network_.to(device_);
+    network_.set_execution({.convolution = config_.convolution});
     if (!config_.freeze_up_to.empty()) freeze();
     optimizer_ = std::make_unique<Optimizer>(network_, config_.recipe.optimizer);
     // The processor's is for dropped paths, whatever the device.

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <string>
+
 namespace striate {
 
 /// How convolutions by 3x3 kernels of stride 1 are computed; all others are direct.
@@ -8,6 +10,11 @@ enum class ConvolutionAlgorithm {
   kDirect,    ///< LibTorch's
   kWinograd,  ///< Winograd's wherever it can be
 };
+
+/// "auto", "direct", "winograd".
+std::string to_string(ConvolutionAlgorithm algorithm);
+/// @throws LookupError  no algorithm has that name.
+ConvolutionAlgorithm convolution_algorithm(const std::string& name);
 
 /// How a network is computed. The defaults are the fastest. They apply to float32 on the processor
 /// in channels last; everything else runs on LibTorch's operators alone.

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "striate/graph/graph.h"
+#include "striate/runtime/execution.h"
 #include "striate/runtime/weights.h"
 #include "striate/training/recipe.h"
 
@@ -23,6 +24,8 @@ struct RunConfig {
   double final_survival = 0;    ///< as in ModelOptions
   std::string freeze_up_to;     ///< a node: the weights up to it do not change; "": all are trained
   uint64_t seed = 1;
+  /// Part of the run, as another algorithm rounds otherwise.
+  ConvolutionAlgorithm convolution = ConvolutionAlgorithm::kAuto;
   Recipe recipe;
 };
 

@@ -1,0 +1,92 @@
+#!/usr/bin/env python3
+"""Runs Striate and its competitors in turns and prints a table; see bench/run.sh."""
+
+import argparse
+import csv
+import datetime
+import json
+import os
+import pathlib
+import statistics
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+PYTORCH = [sys.executable, str(ROOT / "bench" / "pytorch_bench.py")]
+TUNED = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "68719476736"}
+NETWORKS = ["alexnet", "vgg16", "googlenet", "resnet18", "resnet50", "resnext50_32x4d",
+            "densenet121", "squeezenet1_1"]
+
+
+def contestants(mode, striate):
+    """Name, command, environment; ours first."""
+    return [
+        ("striate", [striate, "bench", mode], {}),
+        ("pytorch", PYTORCH + [mode], {}),
+        ("pytorch channels last", PYTORCH + [mode, "--channels-last"], {}),
+        ("pytorch channels last, tuned allocator", PYTORCH + [mode, "--channels-last"], TUNED),
+    ]
+
+
+def measure(command, environment, options):
+    arguments = ["--batch-size", str(options.batch_size), "--steps", str(options.steps),
+                 "--warmup-steps", "2", "--threads", str(options.threads)]
+    if command[0].endswith("striate"):
+        arguments.append("--json")
+    head, network = command
+    result = subprocess.run(head + [network] + arguments, env=os.environ | environment,
+                            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True)
+    return json.loads(result.stdout)
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("mode", choices=["train", "infer"])
+    parser.add_argument("networks", nargs="*", default=NETWORKS)
+    parser.add_argument("--batch-size", type=int, default=16)
+    parser.add_argument("--steps", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--striate", default=str(ROOT / "build" / "release" / "bin" / "striate"))
+    options = parser.parse_args()
+
+    rows = []
+    gains = []
+    for network in options.networks:
+        runs = {}
+        for _ in range(options.rounds):
+            for name, command, environment in contestants(options.mode, options.striate):
+                run = measure((command, network), environment, options)
+                runs.setdefault(name, []).append(run)
+        seconds = {name: statistics.median(r["median_seconds"] for r in all_runs)
+                   for name, all_runs in runs.items()}
+        for name, all_runs in runs.items():
+            rows.append({
+                "mode": options.mode, "network": network, "who": name,
+                "batch_size": options.batch_size, "threads": options.threads,
+                "seconds": round(seconds[name], 4),
+                "fastest": round(min(r["fastest_seconds"] for r in all_runs), 4),
+                "slowest": round(max(r["slowest_seconds"] for r in all_runs), 4),
+                "striate_is_faster": round(seconds[name] / seconds["striate"], 3),
+                "peak_memory_mb": round(max(r["peak_memory_bytes"] for r in all_runs) / 1e6),
+            })
+            print("{network:16} {who:40} {seconds:8.4f} s ({fastest:.4f} to {slowest:.4f}) "
+                  "{striate_is_faster:6.2f} {peak_memory_mb:6} MB".format(**rows[-1]), flush=True)
+        shipped = [s for name, s in seconds.items() if name.startswith("pytorch") and
+                   "tuned" not in name]
+        gains.append(min(shipped) / seconds["striate"])
+        print(f"{network:16} against the best of PyTorch as it comes: {gains[-1]:.2f}", flush=True)
+    print(f"geometric mean of {len(gains)} networks: {statistics.geometric_mean(gains):.2f}")
+
+    folder = ROOT / "bench" / "results"
+    folder.mkdir(exist_ok=True)
+    path = folder / f"{options.mode}-{datetime.date.today()}.csv"
+    with open(path, "w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0].keys())
+        writer.writeheader()
+        writer.writerows(rows)
+    print(path.relative_to(ROOT))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,20 @@
+#!/bin/bash
+# Measures Striate beside PyTorch of the same release, both in turns, and writes one row for each
+# measurement to bench/results/. Nothing else should run on the machine: about 30 minutes.
+#   bench/run.sh [train|infer] [NETWORK…]
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+venv=.deps/bench
+if [ ! -e "$venv/ready" ]; then
+  tools/setup.sh
+  python3 -m venv "$venv"
+  "$venv/bin/pip" install --quiet --disable-pip-version-check numpy pillow torch==2.13.0
+  "$venv/bin/pip" install --quiet --disable-pip-version-check --no-deps torchvision==0.28.0
+  touch "$venv/ready"
+fi
+cmake --preset release >/dev/null
+cmake --build --preset release >/dev/null
+mode=${1:-train}
+shift || true
+exec "$venv/bin/python" bench/compare.py "$mode" "$@"
