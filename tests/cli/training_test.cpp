@@ -59,10 +59,22 @@ TEST_F(Training, LeavesAWholeRunAndSaysItsResult) {
 
 TEST_F(Training, RefusesToChangeARunThatIsResumed) {
   ASSERT_EQ(train("run", {"--epochs", "1"}).exit_code, 0);
-  for (const auto& [flag, value] : std::map<std::string, std::string>{
-           {"--epochs", "9"}, {"--freeze", "conv1"}, {"--survival", "0.5"}, {"--ensemble", "2"}}) {
+  for (const auto& [flag, value] :
+       std::map<std::string, std::string>{{"--epochs", "9"},
+                                          {"--freeze", "conv1"},
+                                          {"--survival", "0.5"},
+                                          {"--ensemble", "2"},
+                                          {"--convolution", "direct"}}) {
     expect_failure({"train", "--resume", "run", flag, value}, 2, {"keeps what its recipe.json"});
   }
+}
+
+TEST_F(Training, ARunKeepsItsConvolution) {
+  ASSERT_EQ(train("run", {"--epochs", "1", "--convolution", "direct"}).exit_code, 0);
+  EXPECT_EQ(read_json(folder_ / "run/recipe.json")["convolution"], "direct");
+  expect_failure(
+      joined({"train", "lenet5", "--out", "other", "--convolution", "winogard"}, quick_flags()), 2,
+      {"\"winogard\"", "did you mean \"winograd\"?"});
 }
 
 TEST_F(Training, RefusesAFolderThatHoldsARun) {

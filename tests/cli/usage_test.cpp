@@ -9,7 +9,7 @@ namespace {
 
 const std::vector<std::string> kVerbs = {"models",  "summary", "train",   "evaluate",
                                          "predict", "compare", "recipes", "data",
-                                         "convert", "run",     "doctor"};
+                                         "convert", "run",     "bench",   "doctor"};
 
 using Usage = Program;
 
@@ -42,6 +42,24 @@ TEST_F(Usage, AnUnknownNameGetsTheNearestAsHint) {
   expect_failure({"train", "lenet4", "--data", "idx:data"}, 2, {"did you mean \"lenet5\"?"});
   expect_failure({"recipes", "resnet-cifra"}, 2, {"did you mean \"resnet-cifar\"?"});
   expect_failure({"data", "ixd:data"}, 2, {"\"ixd\"", "idx:DIR"});
+}
+
+TEST_F(Usage, BenchMeasuresSpeedAndMemory) {
+  for (const std::string mode : {"train", "infer"}) {
+    const Json result = json_of({"bench", mode, "resnet20", "--batch-size", "4", "--steps", "3",
+                                 "--size", "16", "--threads", "1", "--json"});
+    EXPECT_EQ(result["threads"], 1);
+    EXPECT_NEAR(result["images_per_second"].get<double>(),
+                4 / result["median_seconds"].get<double>(), 1e-6);
+    EXPECT_LE(result["fastest_seconds"], result["median_seconds"]);
+    EXPECT_LE(result["median_seconds"], result["slowest_seconds"]);
+    EXPECT_GT(result["peak_memory_bytes"], 1000000);
+  }
+  EXPECT_TRUE(has(run({"bench", "infer", "lenet5", "--steps", "1"}).out, "images/s"));
+  expect_failure({"bench"}, 2, {});
+  expect_failure({"bench", "train", "resnet5"}, 2, {"did you mean \"resnet50\"?"});
+  expect_failure({"bench", "train", "resnet20", "--convolution", "fft"}, 2, {"\"fft\""});
+  expect_failure({"bench", "train", "vgg16", "--size", "8"}, 1, {"larger input"});
 }
 
 TEST_F(Usage, ModelsAsJsonListsEveryNetwork) {
