@@ -28,13 +28,12 @@ def contestants(mode, striate):
     ]
 
 
-def measure(command, environment, options):
+def measure(command, network, environment, options):
     arguments = ["--batch-size", str(options.batch_size), "--steps", str(options.steps),
                  "--warmup-steps", "2", "--threads", str(options.threads)]
-    if command[0].endswith("striate"):
+    if command[0] == options.striate:
         arguments.append("--json")
-    head, network = command
-    result = subprocess.run(head + [network] + arguments, env=os.environ | environment,
+    result = subprocess.run(command + [network] + arguments, env=os.environ | environment,
                             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True)
     return json.loads(result.stdout)
 
@@ -42,7 +41,7 @@ def measure(command, environment, options):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("mode", choices=["train", "infer"])
-    parser.add_argument("networks", nargs="*", default=NETWORKS)
+    parser.add_argument("--networks", nargs="+", default=NETWORKS)
     parser.add_argument("--batch-size", type=int, default=16)
     parser.add_argument("--steps", type=int, default=3)
     parser.add_argument("--rounds", type=int, default=2)
@@ -56,7 +55,7 @@ def main():
         runs = {}
         for _ in range(options.rounds):
             for name, command, environment in contestants(options.mode, options.striate):
-                run = measure((command, network), environment, options)
+                run = measure(command, network, environment, options)
                 runs.setdefault(name, []).append(run)
         seconds = {name: statistics.median(r["median_seconds"] for r in all_runs)
                    for name, all_runs in runs.items()}

@@ -1,7 +1,7 @@
 #!/bin/bash
 # Measures Striate beside PyTorch of the same release, both in turns, and writes one row for each
 # measurement to bench/results/. Nothing else should run on the machine: about 30 minutes.
-#   bench/run.sh [train|infer] [NETWORK…]
+#   bench/run.sh [train|infer] [--networks NETWORK…] [--rounds N] …
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
