@@ -26,13 +26,12 @@ int64_t padded(int64_t channels) {
   return (channels + kPanel - 1) / kPanel * kPanel;
 }
 
-// Channels from `c` on, of which so many exist.
+// Channels from `c` on, of which `count` exist in all; those past them are 0 and are not read.
 V load(const float* from, int64_t c, int64_t count) {
   const D d;
-  return c + kLanes <= count
-             ? hn::LoadU(d, from + c)
-             : hn::MaskedLoad(hn::FirstN(d, static_cast<size_t>(std::max<int64_t>(count - c, 0))),
-                              d, from + c);
+  if (c >= count) return hn::Zero(d);
+  if (c + kLanes <= count) return hn::LoadU(d, from + c);
+  return hn::MaskedLoad(hn::FirstN(d, static_cast<size_t>(count - c)), d, from + c);
 }
 
 void store(V v, float* to, int64_t c, int64_t count) {

@@ -121,6 +121,7 @@ Pool& pool() {
 }
 
 void give_back(void* block) {
+  c10::profiledCPUMemoryReporter().Delete(block);
   if (pool().holds(block)) {
     pool().give_back(block);
   } else {
@@ -133,6 +134,7 @@ class PooledAllocator final : public c10::Allocator {
   c10::DataPtr allocate(size_t size) override {
     void* block = size < kSmallest ? nullptr : pool().take(size);
     if (block == nullptr) block = c10::alloc_cpu(size);
+    c10::profiledCPUMemoryReporter().New(block, size);
     return {block, block, &give_back, c10::Device(c10::DeviceType::CPU)};
   }
   c10::DeleterFnPtr raw_deleter() const override { return &give_back; }
