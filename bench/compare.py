@@ -34,7 +34,7 @@ def measure(command, network, environment, options):
     if command[0] == options.striate:
         arguments.append("--json")
     result = subprocess.run(command + [network] + arguments, env=os.environ | environment,
-                            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True)
+                            stdout=subprocess.PIPE, check=True)
     return json.loads(result.stdout)
 
 

@@ -27,8 +27,6 @@ def arguments():
     parser.add_argument("--warmup-steps", type=int, default=2)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--channels-last", action="store_true")
-    parser.add_argument("--compile", action="store_true")
-    parser.add_argument("--bf16", action="store_true")
     return parser.parse_args()
 
 
@@ -44,23 +42,18 @@ def main():
         model = model.to(memory_format=torch.channels_last)
         images = images.contiguous(memory_format=torch.channels_last)
     model.train(options.mode == "train")
-    run = torch.compile(model) if options.compile else model
     optimizer = torch.optim.SGD(model.parameters(), 1e-4, momentum=0.9, weight_decay=1e-4)
     loss_of = torch.nn.CrossEntropyLoss()
 
-    def forward():
-        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=options.bf16):
-            return run(images)
-
     def train():
-        loss = loss_of(forward().float(), labels)
+        loss = loss_of(model(images), labels)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
 
     def infer():
         with torch.inference_mode():
-            forward()
+            model(images)
 
     step = train if options.mode == "train" else infer
     for _ in range(options.warmup_steps):

@@ -11,7 +11,7 @@ import sys
 
 ALLOWED = {
     "base": [],
-    "kernels": ["base"],
+    "kernels": [],
     "graph": ["base"],
     "models": ["base", "graph"],
     "image": ["base"],

@@ -10,7 +10,6 @@
 #include <memory>
 
 #include "cli/command.h"
-#include "cli/options.h"
 #include "striate/models/models.h"
 #include "striate/runtime/network.h"
 #include "striate/training/losses.h"
@@ -38,10 +37,13 @@ struct Batch {
   at::Tensor labels;
 };
 
-Graph build(const Options& options) {
-  ModelOptions network = find_model(options.model).defaults;
-  if (options.size > 0) network.input[1] = network.input[2] = options.size;
-  return build_model(options.model, network);
+std::unique_ptr<Network> make_network(const Options& options) {
+  ModelOptions model = find_model(options.model).defaults;
+  if (options.size > 0) model.input[1] = model.input[2] = options.size;
+  auto network = std::make_unique<Network>(build_model(options.model, model), /*seed=*/1);
+  network->set_execution(
+      {.convolution = convolution_algorithm(options.convolution), .fuse = options.fuse});
+  return network;
 }
 
 Batch random_batch(const Graph& graph, int64_t batch_size) {
@@ -92,13 +94,11 @@ void measure(const Options& options, const std::function<void()>& step) {
 }
 
 void bench_training(const Options& options) {
-  Network network(build(options), 1);
-  network.set_execution(
-      {.convolution = convolution_algorithm(options.convolution), .fuse = options.fuse});
-  Optimizer optimizer(network, {.learning_rate = 1e-4, .momentum = 0.9, .weight_decay = 1e-4});
-  const Batch batch = random_batch(network.graph(), options.batch_size);
+  const std::unique_ptr<Network> network = make_network(options);
+  Optimizer optimizer(*network, {.learning_rate = 1e-4, .momentum = 0.9, .weight_decay = 1e-4});
+  const Batch batch = random_batch(network->graph(), options.batch_size);
   measure(options, [&] {
-    const NamedValues outputs = network.forward(batch.images, ForwardOptions{});
+    const NamedValues outputs = network->forward(batch.images, ForwardOptions{});
     const at::Tensor loss = losses::compute({}, outputs, batch.labels);
     optimizer.zero_gradients();
     torch::autograd::backward({loss}, {});
@@ -108,12 +108,10 @@ void bench_training(const Options& options) {
 
 void bench_inference(const Options& options) {
   at::NoGradGuard no_grad;
-  Network network(build(options), 1);
-  network.set_execution(
-      {.convolution = convolution_algorithm(options.convolution), .fuse = options.fuse});
-  network.eval();
-  const Batch batch = random_batch(network.graph(), options.batch_size);
-  measure(options, [&] { network.forward(batch.images); });
+  const std::unique_ptr<Network> network = make_network(options);
+  network->eval();
+  const Batch batch = random_batch(network->graph(), options.batch_size);
+  measure(options, [&] { network->forward(batch.images); });
 }
 
 void add_mode(CLI::App& bench, const std::string& name, const std::string& text,

@@ -1,6 +1,7 @@
 #include "kernels/batch_norm.h"
 
 #include <algorithm>
+#include <type_traits>
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/batch_norm.cpp"
@@ -17,184 +18,148 @@ namespace hn = hwy::HWY_NAMESPACE;
 using D = hn::ScalableTag<float>;
 using V = hn::Vec<D>;
 constexpr int64_t kLanes = hn::MaxLanes(D());
-constexpr int64_t kVectors = 4;  // channels whose sums stay in registers
 
-// Vectors of channels from `first` on; lanes past `channels` are zero and are not stored.
+// Rows are read from their first channel to their last, as they lie in memory; a sum over rows
+// takes several at once, so that its sums, which stay in the nearest cache, are not read and
+// written for each.
+constexpr int64_t kRows = 4;
+
+// A vector of channels from the one on that the pointer shows; of a part, `left` exist.
 struct Whole {
   static V load(const float* from, int64_t) { return hn::LoadU(D(), from); }
   static void store(V v, float* to, int64_t) { hn::StoreU(v, D(), to); }
 };
 struct Part {
-  static hn::Mask<D> mask(int64_t left) {
-    return hn::FirstN(D(), static_cast<size_t>(std::clamp<int64_t>(left, 0, kLanes)));
-  }
+  static hn::Mask<D> mask(int64_t left) { return hn::FirstN(D(), static_cast<size_t>(left)); }
   static V load(const float* from, int64_t left) { return hn::MaskedLoad(mask(left), D(), from); }
   static void store(V v, float* to, int64_t left) { hn::BlendedStore(v, mask(left), D(), to); }
 };
 
-// Calls `body` with groups of vectors: `count` of whole ones, then single ones, the last in part.
 template <typename Body>
-void for_channels(int64_t channels, const Body& body) {
+void for_vectors(int64_t channels, const Body& body) {
   int64_t c = 0;
-  for (; c + kVectors * kLanes <= channels; c += kVectors * kLanes) {
-    body.template operator()<kVectors, Whole>(c);
-  }
-  for (; c + kLanes <= channels; c += kLanes) body.template operator()<1, Whole>(c);
-  if (c < channels) body.template operator()<1, Part>(c);
+  for (; c + kLanes <= channels; c += kLanes) body(c, Whole());
+  if (c < channels) body(c, Part());
 }
 
-struct Statistics {
-  const float* x;
-  int64_t rows;
-  int64_t channels;
-  float* mean;
-  float* squared_deviations;
-
-  template <int64_t count, typename Access>
-  void operator()(int64_t c) const {
-    const D d;
-    const int64_t left = channels - c;
-    V sum[count];
-    for (int64_t v = 0; v < count; ++v) sum[v] = hn::Zero(d);
-    for (int64_t row = 0; row < rows; ++row) {
-      const float* from = x + row * channels + c;
-      for (int64_t v = 0; v < count; ++v) {
-        sum[v] = hn::Add(sum[v], Access::load(from + v * kLanes, left));
-      }
-    }
-    V center[count];
-    for (int64_t v = 0; v < count; ++v) {
-      center[v] = hn::Mul(sum[v], hn::Set(d, 1.0F / static_cast<float>(rows)));
-      Access::store(center[v], mean + c + v * kLanes, left);
-      sum[v] = hn::Zero(d);
-    }
-    for (int64_t row = 0; row < rows; ++row) {
-      const float* from = x + row * channels + c;
-      for (int64_t v = 0; v < count; ++v) {
-        const V deviation = hn::Sub(Access::load(from + v * kLanes, left), center[v]);
-        sum[v] = hn::MulAdd(deviation, deviation, sum[v]);
-      }
-    }
-    for (int64_t v = 0; v < count; ++v) {
-      Access::store(sum[v], squared_deviations + c + v * kLanes, left);
-    }
-  }
-};
-
-struct Apply {
-  NormApply norm;
-  int64_t rows;
-  int64_t channels;
-
-  template <int64_t count, typename Access>
-  void operator()(int64_t c) const {
-    const D d;
-    const int64_t left = channels - c;
-    V scale[count];
-    V shift[count];
-    for (int64_t v = 0; v < count; ++v) {
-      scale[v] = Access::load(norm.scale + c + v * kLanes, left);
-      shift[v] = Access::load(norm.shift + c + v * kLanes, left);
-    }
-    for (int64_t row = 0; row < rows; ++row) {
-      for (int64_t v = 0; v < count; ++v) {
-        const int64_t at = row * channels + c + v * kLanes;
-        V y = hn::MulAdd(Access::load(norm.x + at, left), scale[v], shift[v]);
-        if (norm.residual != nullptr) y = hn::Add(y, Access::load(norm.residual + at, left));
-        if (norm.relu) y = hn::Max(y, hn::Zero(d));
-        Access::store(y, norm.y + at, left);
-      }
-    }
-  }
-};
-
-template <typename Access>
-HWY_INLINE V gradient_at(const NormGradient& norm, int64_t at, int64_t left) {
-  const V g = Access::load(norm.gradient + at, left);
-  if (norm.output == nullptr) return g;
-  return hn::IfThenElseZero(hn::Gt(Access::load(norm.output + at, left), hn::Zero(D())), g);
+// Calls body(row, count) with counts of kRows, then of 1.
+template <typename Body>
+void for_rows(int64_t rows, const Body& body) {
+  int64_t row = 0;
+  for (; row + kRows <= rows; row += kRows) body(row, std::integral_constant<int64_t, kRows>());
+  for (; row < rows; ++row) body(row, std::integral_constant<int64_t, 1>());
 }
 
-struct ReduceGradient {
-  NormGradient norm;
-  int64_t rows;
-  int64_t channels;
-  float* sums;
-  float* products;
+// sums[c] += the sum over rows of term(row, c).
+template <typename Term>
+void add_rows(int64_t rows, int64_t channels, float* sums, const Term& term) {
+  for_rows(rows, [&](int64_t row, auto count) {
+    for_vectors(channels, [&](int64_t c, auto access) {
+      V sum = term(row, c, access);
+      for (int64_t r = 1; r < count; ++r) sum = hn::Add(sum, term(row + r, c, access));
+      access.store(hn::Add(access.load(sums + c, channels - c), sum), sums + c, channels - c);
+    });
+  });
+}
 
-  template <int64_t count, typename Access>
-  void operator()(int64_t c) const {
-    const D d;
-    const int64_t left = channels - c;
-    V sum[count];
-    V product[count];
-    V mean[count];
-    for (int64_t v = 0; v < count; ++v) {
-      sum[v] = product[v] = hn::Zero(d);
-      mean[v] = Access::load(norm.mean + c + v * kLanes, left);
-    }
-    for (int64_t row = 0; row < rows; ++row) {
-      for (int64_t v = 0; v < count; ++v) {
-        const int64_t at = row * channels + c + v * kLanes;
-        const V g = gradient_at<Access>(norm, at, left);
-        sum[v] = hn::Add(sum[v], g);
-        const V deviation = hn::Sub(Access::load(norm.x + at, left), mean[v]);
-        product[v] = hn::MulAdd(g, deviation, product[v]);
-      }
-    }
-    for (int64_t v = 0; v < count; ++v) {
-      Access::store(sum[v], sums + c + v * kLanes, left);
-      Access::store(product[v], products + c + v * kLanes, left);
-    }
+void Statistics(const float* x, int64_t rows, int64_t channels, float* mean,
+                float* squared_deviations) {
+  const auto at = [&](int64_t row, int64_t c, auto access) {
+    return access.load(x + row * channels + c, channels - c);
+  };
+  std::fill_n(mean, channels, 0.0F);
+  std::fill_n(squared_deviations, channels, 0.0F);
+  add_rows(rows, channels, mean, at);
+  const float share = 1.0F / static_cast<float>(rows);
+  for (int64_t c = 0; c < channels; ++c) mean[c] *= share;
+  add_rows(rows, channels, squared_deviations, [&](int64_t row, int64_t c, auto access) {
+    const V deviation = hn::Sub(at(row, c, access), access.load(mean + c, channels - c));
+    return hn::Mul(deviation, deviation);
+  });
+}
+
+template <bool residual, bool relu>
+void apply(const NormApply& norm, int64_t rows, int64_t channels) {
+  for (int64_t row = 0; row < rows; ++row) {
+    for_vectors(channels, [&](int64_t c, auto access) {
+      const int64_t at = row * channels + c;
+      const int64_t left = channels - c;
+      V y = hn::MulAdd(access.load(norm.x + at, left), access.load(norm.scale + c, left),
+                       access.load(norm.shift + c, left));
+      if (residual) y = hn::Add(y, access.load(norm.residual + at, left));
+      if (relu) y = hn::Max(y, hn::Zero(D()));
+      access.store(y, norm.y + at, left);
+    });
   }
-};
+}
 
-struct InputGradient {
-  NormGradient norm;
-  NormInputGradient to;
-  int64_t rows;
-  int64_t channels;
-
-  template <int64_t count, typename Access>
-  void operator()(int64_t c) const {
-    const int64_t left = channels - c;
-    V mean[count];
-    V scale[count];
-    V offset[count];
-    V slope[count];
-    for (int64_t v = 0; v < count; ++v) {
-      mean[v] = Access::load(norm.mean + c + v * kLanes, left);
-      scale[v] = Access::load(to.scale + c + v * kLanes, left);
-      offset[v] = Access::load(to.offset + c + v * kLanes, left);
-      slope[v] = Access::load(to.slope + c + v * kLanes, left);
-    }
-    for (int64_t row = 0; row < rows; ++row) {
-      for (int64_t v = 0; v < count; ++v) {
-        const int64_t at = row * channels + c + v * kLanes;
-        const V g = gradient_at<Access>(norm, at, left);
-        const V deviation = hn::Sub(Access::load(norm.x + at, left), mean[v]);
-        const V centred = hn::NegMulAdd(deviation, slope[v], hn::Sub(g, offset[v]));
-        Access::store(hn::Mul(centred, scale[v]), to.input_gradient + at, left);
-        if (to.residual_gradient != nullptr) Access::store(g, to.residual_gradient + at, left);
-      }
-    }
+void Apply(const NormApply& norm, int64_t rows, int64_t channels) {
+  if (norm.residual != nullptr) {
+    norm.relu ? apply<true, true>(norm, rows, channels) : apply<true, false>(norm, rows, channels);
+  } else {
+    norm.relu ? apply<false, true>(norm, rows, channels)
+              : apply<false, false>(norm, rows, channels);
   }
-};
+}
 
-void RunStatistics(const float* x, int64_t rows, int64_t channels, float* mean,
-                   float* squared_deviations) {
-  for_channels(channels, Statistics{x, rows, channels, mean, squared_deviations});
+// The gradient behind the ReLU, if there is one.
+template <bool relu, typename Access>
+HWY_INLINE V gradient_at(const NormGradient& norm, int64_t at, int64_t left, Access access) {
+  const V g = access.load(norm.gradient + at, left);
+  if (!relu) return g;
+  return hn::IfThenElseZero(hn::Gt(access.load(norm.output + at, left), hn::Zero(D())), g);
 }
-void RunApply(const NormApply& norm, int64_t rows, int64_t channels) {
-  for_channels(channels, Apply{norm, rows, channels});
+
+template <bool relu>
+void reduce_gradient(const NormGradient& norm, int64_t rows, int64_t channels, float* sums,
+                     float* products) {
+  std::fill_n(sums, channels, 0.0F);
+  std::fill_n(products, channels, 0.0F);
+  for_rows(rows, [&](int64_t row, auto count) {
+    for_vectors(channels, [&](int64_t c, auto access) {
+      const int64_t left = channels - c;
+      V sum = hn::Zero(D());
+      V product = hn::Zero(D());
+      const V mean = access.load(norm.mean + c, left);
+      for (int64_t r = 0; r < count; ++r) {
+        const int64_t at = (row + r) * channels + c;
+        const V g = gradient_at<relu>(norm, at, left, access);
+        sum = hn::Add(sum, g);
+        product = hn::MulAdd(g, hn::Sub(access.load(norm.x + at, left), mean), product);
+      }
+      access.store(hn::Add(access.load(sums + c, left), sum), sums + c, left);
+      access.store(hn::Add(access.load(products + c, left), product), products + c, left);
+    });
+  });
 }
-void RunReduce(const NormGradient& norm, int64_t rows, int64_t channels, float* sums,
-               float* products) {
-  for_channels(channels, ReduceGradient{norm, rows, channels, sums, products});
+
+void ReduceGradient(const NormGradient& norm, int64_t rows, int64_t channels, float* sums,
+                    float* products) {
+  norm.output != nullptr ? reduce_gradient<true>(norm, rows, channels, sums, products)
+                         : reduce_gradient<false>(norm, rows, channels, sums, products);
 }
-void RunInputGradient(const NormGradient& norm, const NormInputGradient& to, int64_t rows,
-                      int64_t channels) {
-  for_channels(channels, InputGradient{norm, to, rows, channels});
+
+template <bool relu>
+void input_gradient(const NormGradient& norm, const NormInputGradient& to, int64_t rows,
+                    int64_t channels) {
+  for (int64_t row = 0; row < rows; ++row) {
+    for_vectors(channels, [&](int64_t c, auto access) {
+      const int64_t at = row * channels + c;
+      const int64_t left = channels - c;
+      const V g = gradient_at<relu>(norm, at, left, access);
+      const V deviation = hn::Sub(access.load(norm.x + at, left), access.load(norm.mean + c, left));
+      const V centred = hn::NegMulAdd(deviation, access.load(to.slope + c, left),
+                                      hn::Sub(g, access.load(to.offset + c, left)));
+      access.store(hn::Mul(centred, access.load(to.scale + c, left)), to.input_gradient + at, left);
+      if (to.residual_gradient != nullptr) access.store(g, to.residual_gradient + at, left);
+    });
+  }
+}
+
+void InputGradient(const NormGradient& norm, const NormInputGradient& to, int64_t rows,
+                   int64_t channels) {
+  norm.output != nullptr ? input_gradient<true>(norm, to, rows, channels)
+                         : input_gradient<false>(norm, to, rows, channels);
 }
 
 }  // namespace
@@ -205,28 +170,28 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace striate::kernels {
 
-HWY_EXPORT(RunStatistics);
-HWY_EXPORT(RunApply);
-HWY_EXPORT(RunReduce);
-HWY_EXPORT(RunInputGradient);
+HWY_EXPORT(Statistics);
+HWY_EXPORT(Apply);
+HWY_EXPORT(ReduceGradient);
+HWY_EXPORT(InputGradient);
 
 void norm_statistics(const float* x, int64_t rows, int64_t channels, float* mean,
                      float* squared_deviations) {
-  HWY_DYNAMIC_DISPATCH(RunStatistics)(x, rows, channels, mean, squared_deviations);
+  HWY_DYNAMIC_DISPATCH(Statistics)(x, rows, channels, mean, squared_deviations);
 }
 
 void norm_apply(const NormApply& norm, int64_t rows, int64_t channels) {
-  HWY_DYNAMIC_DISPATCH(RunApply)(norm, rows, channels);
+  HWY_DYNAMIC_DISPATCH(Apply)(norm, rows, channels);
 }
 
 void norm_reduce_gradient(const NormGradient& norm, int64_t rows, int64_t channels, float* sums,
                           float* products) {
-  HWY_DYNAMIC_DISPATCH(RunReduce)(norm, rows, channels, sums, products);
+  HWY_DYNAMIC_DISPATCH(ReduceGradient)(norm, rows, channels, sums, products);
 }
 
 void norm_input_gradient(const NormGradient& norm, const NormInputGradient& to, int64_t rows,
                          int64_t channels) {
-  HWY_DYNAMIC_DISPATCH(RunInputGradient)(norm, to, rows, channels);
+  HWY_DYNAMIC_DISPATCH(InputGradient)(norm, to, rows, channels);
 }
 
 }  // namespace striate::kernels

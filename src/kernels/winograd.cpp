@@ -207,7 +207,7 @@ void transform_gradient_tile(const WinogradShape& s, const float* gradient, int6
 }
 
 void transform_output_tile(const WinogradShape& s, const float* from, int64_t point_stride,
-                           const WinogradEpilogue& epilogue, float* output, int64_t tile) {
+                           const float* bias, float* output, int64_t tile) {
   const Place p = place(s, tile);
   const int64_t rows = std::min<int64_t>(4, s.out_height() - p.y);
   const int64_t columns = std::min<int64_t>(4, s.out_width() - p.x);
@@ -220,16 +220,11 @@ void transform_output_tile(const WinogradShape& s, const float* from, int64_t po
     }
     V out[4][4];
     transform_both<6, 4, output_transform>(m, out);
-    const V bias = epilogue.bias != nullptr ? load(epilogue.bias, c, s.out_channels) : hn::Zero(d);
+    const V added = bias != nullptr ? load(bias, c, s.out_channels) : hn::Zero(d);
     for (int i = 0; i < rows; ++i) {
       for (int j = 0; j < columns; ++j) {
         const int64_t at = first + (i * s.out_width() + j) * s.out_channels;
-        V value = hn::Add(out[i][j], bias);
-        if (epilogue.residual != nullptr) {
-          value = hn::Add(value, load(epilogue.residual + at, c, s.out_channels));
-        }
-        if (epilogue.relu) value = hn::Max(value, hn::Zero(d));
-        store(value, output + at, c, s.out_channels);
+        store(hn::Add(out[i][j], added), output + at, c, s.out_channels);
       }
     }
   }
@@ -301,56 +296,68 @@ int64_t Panel() {
   return kPanel;
 }
 
-// Nine taps of a panel of columns for each row, then their transforms.
+// Rows of kernels whose taps are turned so that the channels of a panel lie beside each other.
+constexpr int64_t kPackRows = 16;
+using Taps = float[kPackRows][9][kPanel];
+
+// The kernels as a matrix for each tap: what is summed over in rows, what comes out in columns.
+struct KernelMatrix {
+  WinogradUse use;
+  const float* kernels;
+  int64_t in_channels;
+  int64_t out_channels;
+
+  bool turned() const { return use == WinogradUse::kInputGradient; }
+  int64_t rows() const { return turned() ? out_channels : in_channels; }
+  int64_t columns() const { return turned() ? in_channels : out_channels; }
+
+  void gather(int64_t row, int64_t rows, int64_t column, Taps& taps) const {
+    const int64_t count = std::min(kPanel, columns() - column);
+    std::memset(taps, 0, sizeof(taps));
+    for (int64_t tap = 0; tap < 9; ++tap) {
+      for (int64_t i = 0; turned() && i < rows; ++i) {
+        const float* from = kernels + ((row + i) * 9 + 8 - tap) * in_channels + column;
+        std::copy_n(from, count, taps[i][tap]);
+      }
+      for (int64_t k = 0; !turned() && k < count; ++k) {
+        const float* from = kernels + ((column + k) * 9 + tap) * in_channels + row;
+        for (int64_t i = 0; i < rows; ++i) taps[i][tap][k] = from[i];
+      }
+    }
+  }
+};
+
+void transform_taps(const float (&taps)[9][kPanel], float* to, int64_t point_stride) {
+  const D d;
+  for (int64_t half = 0; half < kPanel; half += kLanes) {
+    V g[3][3];
+    for (int tap = 0; tap < 9; ++tap) g[tap / 3][tap % 3] = hn::LoadU(d, taps[tap] + half);
+    V out[6][6];
+    transform_both<3, 6, kernel_transform>(g, out);
+    for (int point = 0; point < 36; ++point) {
+      hn::StoreU(out[point / 6][point % 6], d, to + point * point_stride + half);
+    }
+  }
+}
+
 void Pack(WinogradUse use, int64_t in_channels, int64_t out_channels, const float* kernels,
           float* packed, int64_t panel_begin, int64_t panel_end) {
-  const D d;
-  const bool output = use == WinogradUse::kOutput;
-  const int64_t rows = output ? in_channels : out_channels;
-  const int64_t columns = output ? out_channels : in_channels;
-  const int64_t point_stride = rows * padded(columns);
-  constexpr int64_t kBlock = 16;
-  HWY_ALIGN float taps[kBlock][9][kPanel];
+  const KernelMatrix matrix{use, kernels, in_channels, out_channels};
+  const int64_t point_stride = matrix.rows() * padded(matrix.columns());
+  Taps taps;
   for (int64_t panel = panel_begin; panel < panel_end; ++panel) {
-    const int64_t first = panel * kPanel;
-    const int64_t count = std::min(kPanel, columns - first);
-    for (int64_t row = 0; row < rows; row += kBlock) {
-      const int64_t block = std::min(kBlock, rows - row);
-      std::memset(taps, 0, sizeof(taps));
-      for (int64_t tap = 0; tap < 9; ++tap) {
-        if (output) {
-          for (int64_t column = 0; column < count; ++column) {
-            const float* from = kernels + ((first + column) * 9 + tap) * in_channels + row;
-            for (int64_t i = 0; i < block; ++i) taps[i][tap][column] = from[i];
-          }
-        } else {
-          for (int64_t i = 0; i < block; ++i) {
-            const float* from = kernels + ((row + i) * 9 + 8 - tap) * in_channels + first;
-            std::copy_n(from, count, taps[i][tap]);
-          }
-        }
-      }
-      for (int64_t i = 0; i < block; ++i) {
-        for (int64_t half = 0; half < kPanel; half += kLanes) {
-          V g[3][3];
-          for (int tap = 0; tap < 9; ++tap) {
-            g[tap / 3][tap % 3] = hn::Load(d, taps[i][tap] + half);
-          }
-          V out[6][6];
-          transform_both<3, 6, kernel_transform>(g, out);
-          float* to = packed + (panel * rows + row + i) * kPanel + half;
-          for (int point = 0; point < 36; ++point) {
-            hn::StoreU(out[point / 6][point % 6], d, to + point * point_stride);
-          }
-        }
+    for (int64_t row = 0; row < matrix.rows(); row += kPackRows) {
+      const int64_t rows = std::min(kPackRows, matrix.rows() - row);
+      matrix.gather(row, rows, panel * kPanel, taps);
+      for (int64_t i = 0; i < rows; ++i) {
+        transform_taps(taps[i], packed + (panel * matrix.rows() + row + i) * kPanel, point_stride);
       }
     }
   }
 }
 
-void Convolve(const WinogradShape& s, const float* input, const float* packed,
-              const WinogradEpilogue& epilogue, float* output, int64_t tile_begin, int64_t tile_end,
-              float* scratch) {
+void Convolve(const WinogradShape& s, const float* input, const float* packed, const float* bias,
+              float* output, int64_t tile_begin, int64_t tile_end, float* scratch) {
   const int64_t tiles = tile_end - tile_begin;
   const int64_t in = padded(s.in_channels);
   const int64_t out = padded(s.out_channels);
@@ -373,7 +380,7 @@ void Convolve(const WinogradShape& s, const float* input, const float* packed,
     }
   }
   for (int64_t t = 0; t < tiles; ++t) {
-    transform_output_tile(s, products + t * out, tiles * out, epilogue, output, tile_begin + t);
+    transform_output_tile(s, products + t * out, tiles * out, bias, output, tile_begin + t);
   }
 }
 
@@ -471,10 +478,10 @@ void winograd_pack(WinogradUse use, int64_t in_channels, int64_t out_channels, c
 }
 
 void winograd_convolve(const WinogradShape& shape, const float* input, const float* packed,
-                       const WinogradEpilogue& epilogue, float* output, int64_t tile_begin,
-                       int64_t tile_end, float* scratch) {
+                       const float* bias, float* output, int64_t tile_begin, int64_t tile_end,
+                       float* scratch) {
   HWY_DYNAMIC_DISPATCH(Convolve)
-  (shape, input, packed, epilogue, output, tile_begin, tile_end, scratch);
+  (shape, input, packed, bias, output, tile_begin, tile_end, scratch);
 }
 
 void winograd_transform_input(const WinogradShape& shape, const float* input,

@@ -45,20 +45,14 @@ enum class WinogradUse {
 void winograd_pack(WinogradUse use, int64_t in_channels, int64_t out_channels, const float* kernels,
                    float* packed, int64_t panel_begin, int64_t panel_end);
 
-/// What happens to a sum before it is stored.
-struct WinogradEpilogue {
-  const float* bias = nullptr;      ///< one for each output channel, or none
-  const float* residual = nullptr;  ///< added; of the output's shape, or none
-  bool relu = false;
-};
-
 /// Floats that `winograd_convolve` needs to work in, for so many tiles.
 int64_t winograd_scratch_size(const WinogradShape& shape, int64_t tiles);
 /// The outputs of tiles [tile_begin, tile_end). For the gradient of an input, `shape` describes the
 /// convolution of the output's gradient: its padding is 2 minus the layer's.
+/// @param bias  one for each output channel, or null.
 void winograd_convolve(const WinogradShape& shape, const float* input, const float* packed,
-                       const WinogradEpilogue& epilogue, float* output, int64_t tile_begin,
-                       int64_t tile_end, float* scratch);
+                       const float* bias, float* output, int64_t tile_begin, int64_t tile_end,
+                       float* scratch);
 
 /// Tiles [tile_begin, tile_end) of a chunk that starts at tile `chunk_begin` and has `chunk_tiles`.
 struct WinogradTiles {

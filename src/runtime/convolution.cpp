@@ -73,12 +73,11 @@ at::Tensor convolve_tiles(const WinogradShape& s, const at::Tensor& input, const
   const float* x = input.const_data_ptr<float>();
   const float* kernels = packed.const_data_ptr<float>();
   float* y = output.data_ptr<float>();
-  const kernels::WinogradEpilogue epilogue{.bias = bias.defined() ? bias.const_data_ptr<float>()
-                                                                  : nullptr};
+  const float* added = bias.defined() ? bias.const_data_ptr<float>() : nullptr;
   at::parallel_for(0, (tiles + block - 1) / block, 1, [&](int64_t begin, int64_t end) {
     const at::Tensor scratch = empty_floats(kernels::winograd_scratch_size(s, block));
     for (int64_t i = begin; i < end; ++i) {
-      kernels::winograd_convolve(s, x, kernels, epilogue, y, i * block,
+      kernels::winograd_convolve(s, x, kernels, added, y, i * block,
                                  std::min(tiles, (i + 1) * block), scratch.data_ptr<float>());
     }
   });

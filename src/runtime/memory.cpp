@@ -61,8 +61,6 @@ class Pool {
     remove_free(offset, free_size);
     if (free_size > wanted) add_free(offset + wanted, free_size - wanted);
     used_[offset] = wanted;
-    in_use_ += wanted;
-    peak_ = std::max(peak_, in_use_);
     return start_ + offset;
   }
 
@@ -72,7 +70,6 @@ class Pool {
     const auto found = used_.find(offset);
     size_t size = found->second;
     used_.erase(found);
-    in_use_ -= size;
     auto next = free_.lower_bound(offset);
     if (next != free_.end() && next->first == offset + size) {
       const auto [next_offset, next_size] = *next;
@@ -89,11 +86,6 @@ class Pool {
     add_free(offset, size);
   }
 
-  size_t peak() {
-    const std::lock_guard lock(mutex_);
-    return peak_;
-  }
-
  private:
   void add_free(size_t offset, size_t size) {
     free_[offset] = size;
@@ -107,8 +99,6 @@ class Pool {
   std::mutex mutex_;
   char* start_ = nullptr;
   size_t size_ = 0;
-  size_t in_use_ = 0;
-  size_t peak_ = 0;
   std::map<size_t, size_t> used_;                // offset to size
   std::map<size_t, size_t> free_;                // likewise
   std::set<std::pair<size_t, size_t>> by_size_;  // the same, (size, offset)
@@ -153,10 +143,6 @@ void pool_memory() {
   static PooledAllocator allocator;
   constexpr uint8_t kPriority = 1;  // above LibTorch's own
   c10::SetCPUAllocator(&allocator, kPriority);
-}
-
-int64_t pooled_peak_bytes() {
-  return static_cast<int64_t>(pool().peak());
 }
 
 }  // namespace striate

@@ -9,6 +9,7 @@
 #include <filesystem>
 
 #include "models/generated.h"
+#include "models/networks.h"
 #include "striate/base/json.h"
 #include "striate/data/transforms.h"
 #include "striate/image/codec.h"
@@ -159,12 +160,6 @@ void check_training_step(const Comparison& reference, const std::string& model,
       reference.check(key, network.tensor(key.substr(6)), kOutputTolerance);
     }
   }
-}
-
-std::string test_name(const testing::TestParamInfo<std::string>& info) {
-  std::string name = info.param;
-  std::replace(name.begin(), name.end(), '@', '_');
-  return name;
 }
 
 class Reference : public testing::TestWithParam<std::string> {};

@@ -4,7 +4,7 @@
 
 #include <filesystem>
 
-#include "models/small_input.h"
+#include "models/networks.h"
 #include "striate/models/models.h"
 #include "striate/runtime/network.h"
 #include "striate/training/losses.h"
@@ -90,20 +90,6 @@ const std::vector<std::string> kUsual = {"lenet5",    "lenet5@paper",  "nin_cifa
                                          "googlenet", "resnet20",      "plain20",
                                          "wrn_16_4",  "densenet40_12", "squeezenet1_1"};
 
-std::vector<std::string> all_others() {
-  std::vector<std::string> names = model_names();
-  std::erase_if(names, [](const std::string& name) {
-    return std::ranges::find(kUsual, name) != kUsual.end();
-  });
-  return names;
-}
-
-std::string test_name(const testing::TestParamInfo<std::string>& info) {
-  std::string name = info.param;
-  std::replace(name.begin(), name.end(), '@', '_');
-  return name;
-}
-
 class OverfitTest : public testing::TestWithParam<std::string> {};
 
 TEST_P(OverfitTest, LearnsABatchByHeart) {
@@ -135,7 +121,7 @@ TEST_P(DeeperOverfitTest, LearnsABatch) {
   EXPECT_LT(losses.back(), enough * losses.front()) << "after " << losses.size() << " steps";
 }
 
-INSTANTIATE_TEST_SUITE_P(Deeper, DeeperOverfitTest, testing::ValuesIn(all_others()), test_name);
+INSTANTIATE_TEST_SUITE_P(Deeper, DeeperOverfitTest, testing::ValuesIn(all_but(kUsual)), test_name);
 
 // huang2016: in most steps whole blocks are missing, and in evaluation none.
 TEST(Overfit, StochasticDepthLearnsABatchByHeart) {

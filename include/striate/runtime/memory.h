@@ -1,7 +1,5 @@
 #pragma once
 
-#include <cstdint>
-
 namespace striate {
 
 /// Keeps freed memory for the next step, for the whole process: large tensors come from one pool of
@@ -9,8 +7,5 @@ namespace striate {
 /// its activations back to the kernel and gets zeroed pages anew. The process then never shrinks
 /// below its peak. Call once, before other threads start.
 void pool_memory();
-
-/// The most bytes of the pool that were in use at once; 0 without a pool.
-int64_t pooled_peak_bytes();
 
 }  // namespace striate
