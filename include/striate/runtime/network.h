@@ -15,6 +15,7 @@
 
 namespace striate {
 
+struct NodeTensors;
 struct PlannedStep;
 
 struct ForwardOptions {
@@ -71,6 +72,10 @@ class Network final : public torch::nn::Module {
 
   /// How it computes from now on; in Layout::kContiguous always by LibTorch's operators.
   void set_execution(const Execution& execution) { execution_ = execution; }
+  const Execution& execution() const { return execution_; }
+  Layout layout() const { return layout_; }
+  /// The column that evaluation uses; none: all.
+  std::optional<int64_t> column() const { return column_; }
 
   /// A tensor of the network by its key. @throws LookupError.
   at::Tensor tensor(const std::string& key) const;
@@ -80,9 +85,6 @@ class Network final : public torch::nn::Module {
   const std::vector<TensorSpec>& specs() const { return specs_; }
 
  private:
-  struct Step;
-  struct StepRun;
-
   void register_tensor(const TensorSpec& spec, const at::Tensor& value);
   void plan();
   /// What drop-path and stochastic depth leave of the network in this pass: for each node, which of
@@ -103,7 +105,7 @@ class Network final : public torch::nn::Module {
   std::vector<TensorSpec> specs_;
   std::vector<std::pair<std::string, at::Tensor>> tensors_;
   std::map<std::string, size_t> by_key_;
-  std::vector<Step> steps_;         // by node
+  std::vector<NodeTensors> steps_;  // by node
   std::vector<PlannedStep> plain_;  // each node by itself
   std::vector<PlannedStep> fused_;  // where nodes run together
   Execution execution_;

@@ -1,0 +1,199 @@
+#include "runtime/node_run.h"
+
+#include <ATen/ATen.h>
+#include <fmt/format.h>
+#include <torch/csrc/autograd/grad_mode.h>
+
+#include "runtime/convolution.h"
+#include "runtime/normalization.h"
+#include "striate/base/error.h"
+
+namespace striate {
+
+namespace {
+
+std::vector<int64_t> both(const Size2& size) {
+  return {size.height, size.width};
+}
+
+}  // namespace
+
+const at::Tensor& NodeRun::input(size_t index) const {
+  return values[static_cast<size_t>(inputs[index])];
+}
+
+at::Tensor NodeRun::optional(const char* name) const {
+  const auto found = step.tensors.find(name);
+  return found == step.tensors.end() ? at::Tensor() : found->second;
+}
+
+const at::Tensor& NodeRun::weight() const {
+  return step.tensors.at("weight");
+}
+
+at::Tensor NodeRun::operator()(const Input&) const {
+  return values[0];
+}
+
+at::Tensor NodeRun::operator()(const Conv2d& conv) const {
+  const at::Tensor kernel = step.connection_mask.defined()
+                                ? weight() * step.connection_mask.to(weight().options())
+                                : weight();
+  return convolve(conv, execution.convolution, input(), kernel, optional("bias"));
+}
+
+at::Tensor NodeRun::operator()(const Linear&) const {
+  return at::linear(input(), weight(), optional("bias"));
+}
+
+at::Tensor NodeRun::operator()(const BatchNorm2d& norm) const {
+  if (measures()) start_measuring(input());
+  return at::batch_norm(input(), weight(), optional("bias"), step.tensors.at("running_mean"),
+                        step.tensors.at("running_var"), measures(), momentum(norm), norm.eps,
+                        at::globalContext().userEnabledCuDNN());
+}
+
+// Whether a batch-norm goes by the batch's statistics.
+bool NodeRun::measures() const {
+  return (training || statistics_momentum.has_value()) && !step.frozen;
+}
+
+double NodeRun::momentum(const BatchNorm2d& norm) const {
+  return training ? norm.momentum : statistics_momentum.value_or(0);
+}
+
+void NodeRun::start_measuring(const at::Tensor& x) const {
+  if (x.size(0) * x.size(2) * x.size(3) < 2) {
+    throw ShapeError(fmt::format(
+        "[{}] batch-norm in training needs more than one value per channel, got a batch of {} "
+        "with {}x{}",
+        node.name, x.size(0), x.size(2), x.size(3)));
+  }
+  if (!training) return;
+  c10::NoGradGuard no_grad;
+  step.tensors.at("num_batches_tracked").add_(1);
+}
+
+// This batch-norm, what is added to it, and the ReLU behind.
+at::Tensor NodeRun::run_group(const NormGroup& group) const {
+  const auto& op = std::get<BatchNorm2d>(node.op);
+  const at::Tensor& x = values[static_cast<size_t>(group.input)];
+  const at::Tensor shortcut =
+      group.shortcut.has_value() ? values[static_cast<size_t>(*group.shortcut)] : at::Tensor();
+  const FusedNorm norm{.weight = weight(),
+                       .bias = optional("bias"),
+                       .running_mean = step.tensors.at("running_mean"),
+                       .running_var = step.tensors.at("running_var"),
+                       .momentum = momentum(op),
+                       .eps = op.eps,
+                       .relu = group.relu};
+  if (can_normalize(x) && measures()) {
+    start_measuring(x);
+    return normalize(norm, x, shortcut);
+  }
+  const bool needs_gradient =
+      at::GradMode::is_enabled() && (x.requires_grad() || weight().requires_grad() ||
+                                     (shortcut.defined() && shortcut.requires_grad()));
+  if (can_normalize(x) && !needs_gradient) return normalize_by_running(norm, x, shortcut);
+  const at::Tensor y = (*this)(op);
+  const at::Tensor sum = shortcut.defined() ? y + shortcut : y;
+  return group.relu ? at::relu(sum) : sum;
+}
+
+at::Tensor NodeRun::operator()(const ReLU&) const {
+  return reuse_input ? at::relu_(const_cast<at::Tensor&>(input())) : at::relu(input());
+}
+
+at::Tensor NodeRun::operator()(const ScaledTanh& tanh) const {
+  return at::tanh(input() * tanh.slope) * tanh.amplitude;
+}
+
+at::Tensor NodeRun::operator()(const ChannelAffine&) const {
+  return input() * weight().view({1, -1, 1, 1}) + optional("bias").view({1, -1, 1, 1});
+}
+
+at::Tensor NodeRun::operator()(const MaxPool2d& pool) const {
+  return at::max_pool2d(input(), both(pool.kernel_size),
+                        both(pool.stride.value_or(pool.kernel_size)), both(pool.padding),
+                        /*dilation=*/1, pool.ceil_mode);
+}
+
+at::Tensor NodeRun::operator()(const AvgPool2d& pool) const {
+  return at::avg_pool2d(input(), both(pool.kernel_size),
+                        both(pool.stride.value_or(pool.kernel_size)), both(pool.padding),
+                        pool.ceil_mode, pool.count_include_pad, pool.divisor_override);
+}
+
+at::Tensor NodeRun::operator()(const AdaptiveAvgPool2d& pool) const {
+  return at::adaptive_avg_pool2d(input(), both(pool.output_size));
+}
+
+// LibTorch has it as a function of torch::nn::functional only, whose header is heavy.
+at::Tensor NodeRun::operator()(const LocalResponseNorm& norm) const {
+  const at::Tensor& x = input();
+  const int64_t before = norm.size / 2;
+  const int64_t after = (norm.size - 1) / 2;
+  const at::Tensor squares = at::constant_pad_nd(x * x, {0, 0, 0, 0, before, after});
+  at::Tensor sums = squares.slice(1, 0, x.size(1));
+  for (int64_t i = 1; i < norm.size; ++i) sums = sums + squares.slice(1, i, i + x.size(1));
+  const double alpha = norm.alpha / static_cast<double>(norm.size);
+  return x * (sums * alpha + norm.k).pow(-norm.beta);
+}
+
+at::Tensor NodeRun::operator()(const Flatten&) const {
+  return input().flatten(1);
+}
+
+at::Tensor NodeRun::operator()(const Dropout& dropout) const {
+  return at::dropout(input(), dropout.p, training);
+}
+
+// A dropped branch is an undefined tensor.
+at::Tensor NodeRun::operator()(const StochasticDepth& depth) const {
+  if (inputs.empty()) return {};
+  return training ? input() : input() * depth.survival;
+}
+
+at::Tensor NodeRun::operator()(const FractalJoin&) const {
+  at::Tensor sum = input();
+  for (size_t i = 1; i < inputs.size(); ++i) sum = sum + input(i);
+  return inputs.size() == 1 ? sum : sum / static_cast<double>(inputs.size());
+}
+
+at::Tensor NodeRun::operator()(const Add&) const {
+  at::Tensor sum;
+  bool may_write = reuse_input;
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    if (!input(i).defined()) continue;
+    if (!sum.defined()) {
+      sum = input(i);
+      may_write = may_write && i == 0;
+      continue;
+    }
+    sum = may_write ? sum.add_(input(i)) : sum + input(i);
+    may_write = true;
+  }
+  return sum;
+}
+
+at::Tensor NodeRun::operator()(const Concat&) const {
+  std::vector<at::Tensor> parts;
+  for (size_t i = 0; i < inputs.size(); ++i) parts.push_back(input(i));
+  return at::cat(parts, 1);
+}
+
+at::Tensor NodeRun::operator()(const Subsample& subsample) const {
+  return input()
+      .slice(2, 0, std::nullopt, subsample.stride.height)
+      .slice(3, 0, std::nullopt, subsample.stride.width);
+}
+
+at::Tensor NodeRun::operator()(const PadChannels& pad) const {
+  return at::constant_pad_nd(input(), {0, 0, 0, 0, pad.before, pad.after});
+}
+
+at::Tensor NodeRun::operator()(const NegativeSquaredDistance&) const {
+  return -(input().unsqueeze(1) - weight().unsqueeze(0)).square().sum(2);
+}
+
+}  // namespace striate
