@@ -9,12 +9,7 @@ import time
 
 import torch
 
-# Only the networks are wanted: without torchvision's own operators, which need the very build of
-# PyTorch that they were made with, it still imports when these are declared.
-library = torch.library.Library("torchvision", "DEF")
-for operator in ("nms", "qnms"):
-    library.define(operator + "(Tensor boxes, Tensor scores, float threshold) -> Tensor")
-import torchvision  # noqa: E402
+from networks import build
 
 
 def arguments():
@@ -34,8 +29,7 @@ def main():
     options = arguments()
     torch.set_num_threads(options.threads)
     torch.manual_seed(1)
-    kwargs = {"aux_logits": False, "init_weights": True} if options.model == "googlenet" else {}
-    model = getattr(torchvision.models, options.model)(**kwargs)
+    model = build(options.model)
     images = torch.randn(options.batch_size, 3, options.size, options.size)
     labels = torch.randint(1000, (options.batch_size,))
     if options.channels_last:

@@ -11,6 +11,7 @@
 
 #include "cli/command.h"
 #include "striate/models/models.h"
+#include "striate/runtime/fused_network.h"
 #include "striate/runtime/network.h"
 #include "striate/training/losses.h"
 #include "striate/training/optimizer.h"
@@ -111,7 +112,11 @@ void bench_inference(const Options& options) {
   const std::unique_ptr<Network> network = make_network(options);
   network->eval();
   const Batch batch = random_batch(network->graph(), options.batch_size);
-  measure(options, [&] { network->forward(batch.images); });
+  if (!FusedNetwork::can_run(*network)) {
+    return measure(options, [&] { network->forward(batch.images); });
+  }
+  FusedNetwork fused(*network);
+  measure(options, [&] { fused.forward(batch.images); });
 }
 
 void add_mode(CLI::App& bench, const std::string& name, const std::string& text,

@@ -8,40 +8,12 @@
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
+#include "kernels/multiply-inl.h"
+
 HWY_BEFORE_NAMESPACE();
 namespace striate::kernels {
 namespace HWY_NAMESPACE {
 namespace {
-
-namespace hn = hwy::HWY_NAMESPACE;
-
-using D = hn::ScalableTag<float>;
-using V = hn::Vec<D>;
-constexpr int64_t kLanes = hn::MaxLanes(D());
-constexpr int64_t kPanel = 2 * kLanes;
-// Sums of a block of a product that fit into the registers beside its operands.
-constexpr int kRows = kLanes == 16 ? 14 : 6;
-
-int64_t padded(int64_t channels) {
-  return (channels + kPanel - 1) / kPanel * kPanel;
-}
-
-// Channels from `c` on, of which `count` exist in all; those past them are 0 and are not read.
-V load(const float* from, int64_t c, int64_t count) {
-  const D d;
-  if (c >= count) return hn::Zero(d);
-  if (c + kLanes <= count) return hn::LoadU(d, from + c);
-  return hn::MaskedLoad(hn::FirstN(d, static_cast<size_t>(count - c)), d, from + c);
-}
-
-void store(V v, float* to, int64_t c, int64_t count) {
-  const D d;
-  if (c + kLanes <= count) {
-    hn::StoreU(v, d, to + c);
-  } else {
-    hn::BlendedStore(v, hn::FirstN(d, static_cast<size_t>(count - c)), d, to + c);
-  }
-}
 
 // lavin2016, 4.3: the matrices of F(4x4, 3x3), each as a function of one column.
 
@@ -150,8 +122,8 @@ Place place(const WinogradShape& s, int64_t tile) {
   return {tile / (across * down), tile / across % down * 4, tile % across * 4};
 }
 
-void transform_input_tile(const WinogradShape& s, const float* input, int64_t tile, float* to,
-                          int64_t point_stride) {
+void transform_input_tile(const WinogradShape& s, const float* input, int64_t input_stride,
+                          int64_t tile, float* to, int64_t point_stride) {
   const Place p = place(s, tile);
   const float* pixels[6][6];  // null: padding
   for (int64_t i = 0; i < 6; ++i) {
@@ -160,7 +132,7 @@ void transform_input_tile(const WinogradShape& s, const float* input, int64_t ti
       const int64_t x = p.x + j - s.pad_width;
       const bool inside = y >= 0 && y < s.height && x >= 0 && x < s.width;
       pixels[i][j] =
-          inside ? input + ((p.image * s.height + y) * s.width + x) * s.in_channels : nullptr;
+          inside ? input + ((p.image * s.height + y) * s.width + x) * input_stride : nullptr;
     }
   }
   const D d;
@@ -206,90 +178,33 @@ void transform_gradient_tile(const WinogradShape& s, const float* gradient, int6
   }
 }
 
-void transform_output_tile(const WinogradShape& s, const float* from, int64_t point_stride,
-                           const float* bias, float* output, int64_t tile) {
+void transform_output_tile(const WinogradShape& s, const WinogradConvolution& convolution,
+                           const float* from, int64_t point_stride, int64_t tile,
+                           int64_t channel_begin, int64_t channel_end) {
   const Place p = place(s, tile);
   const int64_t rows = std::min<int64_t>(4, s.out_height() - p.y);
   const int64_t columns = std::min<int64_t>(4, s.out_width() - p.x);
-  const int64_t first = ((p.image * s.out_height() + p.y) * s.out_width() + p.x) * s.out_channels;
+  const int64_t first = (p.image * s.out_height() + p.y) * s.out_width() + p.x;
+  const Epilogue& epilogue = convolution.epilogue;
   const D d;
-  for (int64_t c = 0; c < s.out_channels; c += kLanes) {
+  for (int64_t c = channel_begin; c < channel_end; c += kLanes) {
     V m[6][6];
     for (int i = 0; i < 6; ++i) {
       for (int j = 0; j < 6; ++j) m[i][j] = hn::LoadU(d, from + (6 * i + j) * point_stride + c);
     }
     V out[4][4];
     transform_both<6, 4, output_transform>(m, out);
-    const V added = bias != nullptr ? load(bias, c, s.out_channels) : hn::Zero(d);
     for (int i = 0; i < rows; ++i) {
       for (int j = 0; j < columns; ++j) {
-        const int64_t at = first + (i * s.out_width() + j) * s.out_channels;
-        store(hn::Add(out[i][j], added), output + at, c, s.out_channels);
+        const int64_t pixel = first + i * s.out_width() + j;
+        const float* residual = epilogue.residual == nullptr
+                                    ? nullptr
+                                    : epilogue.residual + pixel * epilogue.residual_stride;
+        store(finish(out[i][j], epilogue, residual, c, s.out_channels),
+              convolution.output + pixel * convolution.output_stride, c, s.out_channels);
       }
     }
   }
-}
-
-// A block of a matrix product: sums[i][0 .. kPanel) (+)= sum over r of a[i][r] b[r][0 .. kPanel).
-struct Product {
-  const float* a;
-  int64_t a_row;  // from one i to the next
-  int64_t a_sum;  // from one r to the next
-  const float* b;
-  int64_t b_sum;
-  int64_t length;
-  float* sums;
-  int64_t sums_row;
-};
-
-template <int rows, bool add>
-void multiply_rows(const Product& p) {
-  const D d;
-  V left[rows];
-  V right[rows];
-#pragma GCC unroll 16
-  for (int i = 0; i < rows; ++i) left[i] = right[i] = hn::Zero(d);
-  const float* a = p.a;
-  const float* b = p.b;
-  for (int64_t r = 0; r < p.length; ++r, a += p.a_sum, b += p.b_sum) {
-    const V b0 = hn::LoadU(d, b);
-    const V b1 = hn::LoadU(d, b + kLanes);
-#pragma GCC unroll 16
-    for (int i = 0; i < rows; ++i) {
-      const V factor = hn::Set(d, a[i * p.a_row]);
-      left[i] = hn::MulAdd(factor, b0, left[i]);
-      right[i] = hn::MulAdd(factor, b1, right[i]);
-    }
-  }
-#pragma GCC unroll 16
-  for (int i = 0; i < rows; ++i) {
-    float* to = p.sums + i * p.sums_row;
-    if (add) {
-      left[i] = hn::Add(left[i], hn::LoadU(d, to));
-      right[i] = hn::Add(right[i], hn::LoadU(d, to + kLanes));
-    }
-    hn::StoreU(left[i], d, to);
-    hn::StoreU(right[i], d, to + kLanes);
-  }
-}
-
-template <bool add, int rows = kRows>
-void multiply_last_rows(const Product& p, int64_t count) {
-  if constexpr (rows > 1) {
-    if (count < rows) return multiply_last_rows<add, rows - 1>(p, count);
-  }
-  multiply_rows<rows, add>(p);
-}
-
-// All rows of one panel.
-template <bool add>
-void multiply(Product p, int64_t rows) {
-  for (; rows >= kRows; rows -= kRows) {
-    multiply_rows<kRows, add>(p);
-    p.a += kRows * p.a_row;
-    p.sums += kRows * p.sums_row;
-  }
-  if (rows > 0) multiply_last_rows<add>(p, rows);
 }
 
 int64_t Panel() {
@@ -356,31 +271,36 @@ void Pack(WinogradUse use, int64_t in_channels, int64_t out_channels, const floa
   }
 }
 
-void Convolve(const WinogradShape& s, const float* input, const float* packed, const float* bias,
-              float* output, int64_t tile_begin, int64_t tile_end, float* scratch) {
+void Convolve(const WinogradShape& s, const WinogradConvolution& c, int64_t tile_begin,
+              int64_t tile_end, int64_t panel_begin, int64_t panel_end, float* scratch) {
   const int64_t tiles = tile_end - tile_begin;
   const int64_t in = padded(s.in_channels);
   const int64_t out = padded(s.out_channels);
   float* transformed = scratch;                              // (36, tiles, in)
   float* products = scratch + kWinogradPoints * tiles * in;  // (36, tiles, out)
   for (int64_t t = 0; t < tiles; ++t) {
-    transform_input_tile(s, input, tile_begin + t, transformed + t * in, tiles * in);
+    transform_input_tile(s, c.input, c.input_stride, tile_begin + t, transformed + t * in,
+                         tiles * in);
   }
   for (int64_t point = 0; point < kWinogradPoints; ++point) {
-    for (int64_t panel = 0; panel * kPanel < out; ++panel) {
-      multiply<false>({.a = transformed + point * tiles * in,
-                       .a_row = in,
-                       .a_sum = 1,
-                       .b = packed + (point * out + panel * kPanel) * s.in_channels,
-                       .b_sum = kPanel,
-                       .length = s.in_channels,
-                       .sums = products + point * tiles * out + panel * kPanel,
-                       .sums_row = out},
-                      tiles);
+    for (int64_t panel = panel_begin; panel < panel_end; ++panel) {
+      float* sums = products + point * tiles * out + panel * kPanel;
+      multiply({.a = transformed + point * tiles * in,
+                .a_row = in,
+                .a_sum = 1,
+                .b = c.packed + (point * out + panel * kPanel) * s.in_channels,
+                .b_sum = kPanel,
+                .length = s.in_channels},
+               tiles, [&](int64_t i, V left, V right) {
+                 hn::StoreU(left, D(), sums + i * out);
+                 hn::StoreU(right, D(), sums + i * out + kLanes);
+               });
     }
   }
+  const int64_t channel_end = std::min(panel_end * kPanel, s.out_channels);
   for (int64_t t = 0; t < tiles; ++t) {
-    transform_output_tile(s, products + t * out, tiles * out, bias, output, tile_begin + t);
+    transform_output_tile(s, c, products + t * out, tiles * out, tile_begin + t,
+                          panel_begin * kPanel, channel_end);
   }
 }
 
@@ -388,7 +308,8 @@ void TransformInput(const WinogradShape& s, const float* input, const WinogradTi
                     float* transformed) {
   const int64_t channels = padded(s.in_channels);
   for (int64_t tile = tiles.tile_begin; tile < tiles.tile_end; ++tile) {
-    transform_input_tile(s, input, tile, transformed + (tile - tiles.chunk_begin) * channels,
+    transform_input_tile(s, input, s.in_channels, tile,
+                         transformed + (tile - tiles.chunk_begin) * channels,
                          tiles.chunk_tiles * channels);
   }
 }
@@ -408,15 +329,18 @@ void AddProducts(const WinogradShape& s, const float* input, const float* gradie
   const int64_t out = padded(s.out_channels);
   for (int64_t point = point_begin; point < point_end; ++point) {
     for (int64_t panel = 0; panel * kPanel < in; ++panel) {
-      multiply<true>({.a = gradient + point * chunk_tiles * out,
-                      .a_row = 1,
-                      .a_sum = out,
-                      .b = input + point * chunk_tiles * in + panel * kPanel,
-                      .b_sum = in,
-                      .length = chunk_tiles,
-                      .sums = sums + point * s.out_channels * in + panel * kPanel,
-                      .sums_row = in},
-                     s.out_channels);
+      float* to = sums + point * s.out_channels * in + panel * kPanel;
+      multiply({.a = gradient + point * chunk_tiles * out,
+                .a_row = 1,
+                .a_sum = out,
+                .b = input + point * chunk_tiles * in + panel * kPanel,
+                .b_sum = in,
+                .length = chunk_tiles},
+               s.out_channels, [&](int64_t i, V left, V right) {
+                 float* at = to + i * in;
+                 hn::StoreU(hn::Add(left, hn::LoadU(D(), at)), D(), at);
+                 hn::StoreU(hn::Add(right, hn::LoadU(D(), at + kLanes)), D(), at + kLanes);
+               });
     }
   }
 }
@@ -477,11 +401,11 @@ void winograd_pack(WinogradUse use, int64_t in_channels, int64_t out_channels, c
   (use, in_channels, out_channels, kernels, packed, panel_begin, panel_end);
 }
 
-void winograd_convolve(const WinogradShape& shape, const float* input, const float* packed,
-                       const float* bias, float* output, int64_t tile_begin, int64_t tile_end,
+void winograd_convolve(const WinogradShape& shape, const WinogradConvolution& convolution,
+                       int64_t tile_begin, int64_t tile_end, int64_t panel_begin, int64_t panel_end,
                        float* scratch) {
   HWY_DYNAMIC_DISPATCH(Convolve)
-  (shape, input, packed, bias, output, tile_begin, tile_end, scratch);
+  (shape, convolution, tile_begin, tile_end, panel_begin, panel_end, scratch);
 }
 
 void winograd_transform_input(const WinogradShape& shape, const float* input,

@@ -2,6 +2,8 @@
 
 #include <cstdint>
 
+#include "kernels/epilogue.h"
+
 namespace striate::kernels {
 
 /// Convolution by 3x3 kernels of stride 1 as Winograd's F(4x4, 3x3): a tile of 6x6 inputs gives 4x4
@@ -47,11 +49,19 @@ void winograd_pack(WinogradUse use, int64_t in_channels, int64_t out_channels, c
 
 /// Floats that `winograd_convolve` needs to work in, for so many tiles.
 int64_t winograd_scratch_size(const WinogradShape& shape, int64_t tiles);
-/// The outputs of tiles [tile_begin, tile_end). For the gradient of an input, `shape` describes the
-/// convolution of the output's gradient: its padding is 2 minus the layer's.
-/// @param bias  one for each output channel, or null.
-void winograd_convolve(const WinogradShape& shape, const float* input, const float* packed,
-                       const float* bias, float* output, int64_t tile_begin, int64_t tile_end,
+struct WinogradConvolution {
+  const float* input;
+  int64_t input_stride;  ///< floats from one pixel to the next; at least in_channels
+  const float* packed;
+  Epilogue epilogue;
+  float* output;
+  int64_t output_stride;
+};
+/// Output channels in panels [panel_begin, panel_end) of tiles [tile_begin, tile_end). For the
+/// gradient of an input, `shape` describes the convolution of the output's gradient: its padding is
+/// 2 minus the layer's.
+void winograd_convolve(const WinogradShape& shape, const WinogradConvolution& convolution,
+                       int64_t tile_begin, int64_t tile_end, int64_t panel_begin, int64_t panel_end,
                        float* scratch);
 
 /// Tiles [tile_begin, tile_end) of a chunk that starts at tile `chunk_begin` and has `chunk_tiles`.

@@ -21,18 +21,6 @@ struct Network::Pass {
   Execution execution;
 };
 
-namespace {
-
-at::Tensor make_connection_mask(const Conv2d& conv, const Shape& weight_shape) {
-  at::Tensor mask = at::zeros(weight_shape);
-  for (size_t out = 0; out < conv.connections.size(); ++out) {
-    for (const int64_t in : conv.connections[out]) mask[static_cast<int64_t>(out)][in].fill_(1);
-  }
-  return mask;
-}
-
-}  // namespace
-
 Network::Network(Graph graph, uint64_t seed, Layout layout)
     : torch::nn::Module(graph.name()),
       graph_(std::move(graph)),
@@ -105,7 +93,7 @@ void Network::plan() {
       step.tensors[spec.key.substr(nodes[i].name.size() + 1)] = tensor(spec.key);
     }
     if (const auto* conv = std::get_if<Conv2d>(&nodes[i].op); conv && !conv->connections.empty()) {
-      step.connection_mask = make_connection_mask(*conv, step.tensors.at("weight").sizes().vec());
+      step.connection_mask = connection_mask(*conv, step.tensors.at("weight").sizes().vec());
     }
     drops_ = drops_ || std::holds_alternative<StochasticDepth>(nodes[i].op) ||
              std::holds_alternative<FractalJoin>(nodes[i].op);

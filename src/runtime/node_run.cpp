@@ -18,6 +18,14 @@ std::vector<int64_t> both(const Size2& size) {
 
 }  // namespace
 
+at::Tensor connection_mask(const Conv2d& conv, const Shape& weight_shape) {
+  at::Tensor mask = at::zeros(weight_shape);
+  for (size_t out = 0; out < conv.connections.size(); ++out) {
+    for (const int64_t in : conv.connections[out]) mask[static_cast<int64_t>(out)][in].fill_(1);
+  }
+  return mask;
+}
+
 const at::Tensor& NodeRun::input(size_t index) const {
   return values[static_cast<size_t>(inputs[index])];
 }

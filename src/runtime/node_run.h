@@ -13,6 +13,9 @@
 
 namespace striate {
 
+/// 1 where an output channel sees an input channel, of a convolution with a connection table.
+at::Tensor connection_mask(const Conv2d& conv, const Shape& weight_shape);
+
 /// What a node keeps between passes.
 struct NodeTensors {
   std::map<std::string, at::Tensor> tensors;  ///< "weight", "bias", …

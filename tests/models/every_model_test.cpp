@@ -6,6 +6,7 @@
 
 #include "models/networks.h"
 #include "striate/models/models.h"
+#include "striate/runtime/fused_network.h"
 #include "striate/runtime/network.h"
 
 namespace striate {
@@ -60,6 +61,44 @@ TEST_P(EveryModel, SaysTheSameOfAnImageAloneAndInABatch) {
   EXPECT_EQ(both.sizes(), (std::vector<int64_t>{2, 10}));
   // Kernels for one image add in another order.
   EXPECT_LT((both[1] - alone[0]).norm().item<double>(), 1e-4 * both[1].norm().item<double>());
+}
+
+// Batch-norms are to have statistics of their own, else folding them would change little.
+void draw_statistics(Network& network) {
+  at::NoGradGuard no_grad;
+  for (const auto& [key, tensor] : network.tensors()) {
+    if (key.ends_with("running_mean")) tensor.normal_(0, 0.2);
+    if (key.ends_with("running_var")) tensor.uniform_(0.5, 2);
+  }
+}
+
+TEST_P(EveryModel, PredictsTheSameFused) {
+  if (GetParam() == "resnet1202") {
+    GTEST_SKIP() << "untrained, it is beyond what float32 holds";
+  }
+  const ModelEntry& entry = find_model(GetParam());
+  at::manual_seed(2);
+  Network network(build_model(entry.name, {.input = small_input(entry), .classes = 10}), 1);
+  draw_statistics(network);
+  network.eval();
+  Shape batch = small_input(entry);
+  batch.insert(batch.begin(), 3);
+  at::NoGradGuard no_grad;
+  const at::Tensor images = at::randn(batch);
+  const Execution libtorch{.convolution = ConvolutionAlgorithm::kDirect, .fuse = false};
+  network.set_execution(libtorch);
+  const at::Tensor plain = network.forward(images);
+  network.to(at::kDouble);
+  const at::Tensor truth = network.forward(images.to(at::kDouble));
+  network.to(at::kFloat);
+  const double rounding = ((plain - truth).norm() / truth.norm()).item<double>();
+  for (const auto algorithm : {ConvolutionAlgorithm::kDirect, ConvolutionAlgorithm::kWinograd}) {
+    network.set_execution({.convolution = algorithm});
+    const at::Tensor fused = FusedNetwork(network).forward(images);
+    const double bound = algorithm == ConvolutionAlgorithm::kDirect ? 1e-5 : 5e-5;
+    EXPECT_LT(((fused - truth).norm() / truth.norm()).item<double>(), bound + 4 * rounding)
+        << to_string(algorithm);
+  }
 }
 
 struct Step {

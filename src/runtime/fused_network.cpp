@@ -1,0 +1,397 @@
+#include "striate/runtime/fused_network.h"
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <stdexcept>
+
+#include "kernels/batch_norm.h"
+#include "kernels/direct_convolution.h"
+#include "runtime/fused_plan.h"
+#include "runtime/node_run.h"
+#include "runtime/pooling.h"
+#include "runtime/winograd.h"
+#include "striate/base/error.h"
+#include "striate/graph/analysis.h"
+
+namespace striate {
+
+namespace {
+
+using kernels::ConvolutionShape;
+using kernels::Epilogue;
+
+constexpr auto kChannelsLast = at::MemoryFormat::ChannelsLast;
+
+// A batch-norm by its running statistics: x * scale + shift for each channel.
+struct Affine {
+  at::Tensor scale;
+  at::Tensor shift;
+};
+
+// In float64.
+Affine affine(const BatchNorm2d& norm, const NodeTensors& node) {
+  const auto tensor = [&](const char* name) { return node.tensors.at(name).to(at::kDouble); };
+  const at::Tensor scale = tensor("weight") / (tensor("running_var") + norm.eps).sqrt();
+  return {scale, tensor("bias") - tensor("running_mean") * scale};
+}
+
+struct PreparedStep {
+  FusedStep step;
+  NodeTensors tensors;  // of the operator
+  at::Tensor kernels;   // of a convolution, with the batch-norm behind it: (out, h, w, in)
+  at::Tensor bias;      // likewise, or undefined
+  Affine norm;          // in front of a convolution, or a batch-norm by itself
+  at::Tensor direct;    // kernels packed, when first needed
+  at::Tensor winograd;
+};
+
+bool allows_winograd(const Conv2d& conv) {
+  return conv.kernel_size == 3 && conv.stride == 1 && conv.dilation == 1 && conv.groups == 1 &&
+         conv.padding.height <= 2 && conv.padding.width <= 2;
+}
+
+ConvolutionShape shape_of(const Conv2d& conv, const at::Tensor& x) {
+  return {.batch = x.size(0),
+          .height = x.size(2),
+          .width = x.size(3),
+          .in_channels = x.size(1),
+          .out_channels = conv.out_channels,
+          .kernel_height = conv.kernel_size.height,
+          .kernel_width = conv.kernel_size.width,
+          .stride_height = conv.stride.height,
+          .stride_width = conv.stride.width,
+          .pad_height = conv.padding.height,
+          .pad_width = conv.padding.width,
+          .dilation_height = conv.dilation.height,
+          .dilation_width = conv.dilation.width};
+}
+
+kernels::WinogradShape winograd_shape(const ConvolutionShape& s) {
+  return {.batch = s.batch,
+          .height = s.height,
+          .width = s.width,
+          .in_channels = s.in_channels,
+          .out_channels = s.out_channels,
+          .pad_height = s.pad_height,
+          .pad_width = s.pad_width};
+}
+
+at::Tensor pack_direct(const ConvolutionShape& s, const at::Tensor& kernels) {
+  at::Tensor packed = at::empty({kernels::direct_packed_size(s)}, at::kFloat);
+  const int64_t panels = (s.out_channels - 1) / kernels::direct_panel() + 1;
+  at::parallel_for(0, panels, 1, [&](int64_t begin, int64_t end) {
+    kernels::direct_pack(s, kernels.const_data_ptr<float>(), packed.data_ptr<float>(), begin, end);
+  });
+  return packed;
+}
+
+// Each thread takes some of the pixels, or, where there are more kernels than inputs to read, some
+// of the output channels.
+void convolve_directly(const ConvolutionShape& s, const kernels::DirectConvolution& convolution) {
+  const int64_t panels = (s.out_channels - 1) / kernels::direct_panel() + 1;
+  const bool by_channels =
+      s.length() * s.out_channels > s.batch * s.height * s.width * s.in_channels &&
+      panels >= at::get_num_threads();
+  const int64_t count = by_channels ? panels : s.rows();
+  at::parallel_for(0, count, by_channels ? 1 : 14, [&](int64_t begin, int64_t end) {
+    const at::Tensor scratch = at::empty({kernels::direct_scratch_size(s)}, at::kFloat);
+    if (by_channels) {
+      kernels::direct_convolve(s, convolution, 0, s.rows(), begin, end, scratch.data_ptr<float>());
+    } else {
+      kernels::direct_convolve(s, convolution, begin, end, 0, panels, scratch.data_ptr<float>());
+    }
+  });
+}
+
+float* data(const at::Tensor& tensor) {
+  return tensor.data_ptr<float>();
+}
+
+const float* data_or_null(const at::Tensor& tensor) {
+  return tensor.defined() ? tensor.const_data_ptr<float>() : nullptr;
+}
+
+}  // namespace
+
+class FusedNetwork::Steps {
+ public:
+  explicit Steps(const Network& network)
+      : graph_(network.graph()),
+        algorithm_(network.execution().convolution),
+        plan_(fused_plan(graph_)) {
+    for (const FusedStep& step : plan_.steps) steps_.push_back(prepare(network, step));
+  }
+
+  at::Tensor forward(const at::Tensor& images) {
+    const Shape& shape = graph_.input_shape();
+    if (images.dim() < 1 || images.sizes().slice(1) != at::IntArrayRef(shape)) {
+      throw ShapeError(fmt::format("[input] needs (N, {}, got {}", to_string(shape).substr(1),
+                                   to_string(images.sizes().vec())));
+    }
+    at::NoGradGuard no_grad;
+    batch_ = images.size(0);
+    values_.assign(graph_.nodes().size(), {});
+    strides_.assign(graph_.nodes().size(), 0);
+    buffers_.assign(plan_.buffers.size(), {});
+    keep(0, images);
+    for (PreparedStep& step : steps_) {
+      try {
+        run(step);
+      } catch (const c10::Error& error) {
+        throw Error(fmt::format("[{}] {}", graph_.node({step.step.node}).name,
+                                error.what_without_backtrace()));
+      }
+      for (const int64_t buffer : step.step.free_after) buffers_[at(buffer)].reset();
+    }
+    at::Tensor result = values_[at(plan_.result)].contiguous();
+    values_.clear();
+    buffers_.clear();
+    return result;
+  }
+
+ private:
+  static size_t at(int64_t i) { return static_cast<size_t>(i); }
+  const Op& op(int64_t node) const { return graph_.node({node}).op; }
+
+  NodeTensors tensors_of(const Network& network, int64_t node) const {
+    NodeTensors result;
+    const std::string& name = graph_.node({node}).name;
+    for (const TensorSpec& spec : tensors(graph_, {node})) {
+      result.tensors[spec.key.substr(name.size() + 1)] = network.tensor(spec.key).detach();
+    }
+    return result;
+  }
+
+  Affine norm_of(const Network& network, int64_t node) const {
+    return affine(std::get<BatchNorm2d>(op(node)), tensors_of(network, node));
+  }
+
+  PreparedStep prepare(const Network& network, const FusedStep& step) const {
+    PreparedStep prepared{.step = step, .tensors = tensors_of(network, step.node)};
+    if (const auto* conv = std::get_if<Conv2d>(&op(step.node))) {
+      prepare_convolution(network, *conv, prepared);
+    }
+    const bool is_norm = std::holds_alternative<BatchNorm2d>(op(step.node));
+    if (is_norm || step.input_norm.has_value()) {
+      const Affine norm = norm_of(network, step.input_norm.value_or(step.node));
+      prepared.norm = {norm.scale.to(at::kFloat), norm.shift.to(at::kFloat)};
+    }
+    return prepared;
+  }
+
+  void prepare_convolution(const Network& network, const Conv2d& conv,
+                           PreparedStep& prepared) const {
+    at::Tensor weight = prepared.tensors.tensors.at("weight").to(at::kDouble);
+    const auto found = prepared.tensors.tensors.find("bias");
+    at::Tensor bias = found == prepared.tensors.tensors.end() ? at::Tensor() : found->second;
+    if (!conv.connections.empty()) weight = weight * connection_mask(conv, weight.sizes().vec());
+    if (prepared.step.norm.has_value()) {
+      const Affine norm = norm_of(network, *prepared.step.norm);
+      weight = weight * norm.scale.view({-1, 1, 1, 1});
+      bias = bias.defined() ? bias * norm.scale + norm.shift : norm.shift;
+    }
+    prepared.kernels = weight.permute({0, 2, 3, 1}).to(at::kFloat).contiguous();
+    if (bias.defined()) prepared.bias = bias.to(at::kFloat).contiguous();
+    prepared.tensors = {};
+  }
+
+  // Where a step's value is to be written.
+  at::Tensor open(int64_t node) {
+    const FusedPlace& place = plan_.places[at(node)];
+    const Shape& whole = plan_.buffers[at(place.buffer)].shape;
+    at::Tensor& buffer = buffers_[at(place.buffer)];
+    const int64_t channels = graph_.shape({node})[0];
+    if (!buffer.defined()) buffer = at::empty({batch_, whole[1], whole[2], whole[0]}, at::kFloat);
+    values_[at(node)] = buffer.narrow(3, place.first_channel, channels).permute({0, 3, 1, 2});
+    strides_[at(node)] = whole[0];
+    return values_[at(node)];
+  }
+
+  bool shares_its_buffer(int64_t node) const {
+    return plan_.buffers[at(plan_.places[at(node)].buffer)].shape != graph_.shape({node});
+  }
+
+  // A value that LibTorch made becomes a node's.
+  void keep(int64_t node, const at::Tensor& value) {
+    const at::Tensor laid_out =
+        value.dim() == 4 ? value.contiguous(kChannelsLast) : value.contiguous();
+    if (shares_its_buffer(node)) {
+      open(node).copy_(laid_out);
+      return;
+    }
+    buffers_[at(plan_.places[at(node)].buffer)] = laid_out;
+    values_[at(node)] = laid_out;
+    strides_[at(node)] = laid_out.size(1);
+  }
+
+  void run(PreparedStep& prepared) {
+    std::visit(overloaded{
+                   [&](const Conv2d& conv) { run_convolution(prepared, conv); },
+                   [&](const BatchNorm2d&) { run_norm(prepared); },
+                   [&](const MaxPool2d& op) { run_pool(prepared.step, op); },
+                   [&](const AvgPool2d& op) { run_pool(prepared.step, op); },
+                   [&](const AdaptiveAvgPool2d& op) { run_pool(prepared.step, op); },
+                   [&](const Concat&) { copy_what_lies_elsewhere(prepared.step); },
+                   [&](const auto&) { run_operator(prepared); },
+               },
+               op(prepared.step.node));
+  }
+
+  const at::Tensor& input(const FusedStep& step) const { return values_[at(step.inputs[0])]; }
+  int64_t input_stride(const FusedStep& step) const { return strides_[at(step.inputs[0])]; }
+
+  void run_convolution(PreparedStep& prepared, const Conv2d& conv) {
+    if (conv.groups != 1) return run_grouped(prepared, conv);
+    const FusedStep& step = prepared.step;
+    const ConvolutionShape s = shape_of(conv, input(step));
+    const at::Tensor output = open(step.output);
+    Epilogue epilogue = {.bias = data_or_null(prepared.bias), .relu = step.relu};
+    if (step.shortcut.has_value()) {
+      epilogue.residual = data(values_[at(*step.shortcut)]);
+      epilogue.residual_stride = strides_[at(*step.shortcut)];
+    }
+    if (takes_winograd(step, conv, winograd_shape(s))) {
+      at::Tensor& packed = prepared.winograd;
+      if (!packed.defined()) {
+        packed =
+            winograd_pack(kernels::WinogradUse::kOutput, prepared.kernels.permute({0, 3, 1, 2}));
+      }
+      return winograd_convolve(winograd_shape(s), {.input = data(input(step)),
+                                                   .input_stride = input_stride(step),
+                                                   .packed = data(packed),
+                                                   .epilogue = epilogue,
+                                                   .output = data(output),
+                                                   .output_stride = strides_[at(step.output)]});
+    }
+    if (!prepared.direct.defined()) prepared.direct = pack_direct(s, prepared.kernels);
+    convolve_directly(s, {.input = data(input(step)),
+                          .input_stride = input_stride(step),
+                          .scale = data_or_null(prepared.norm.scale),
+                          .shift = data_or_null(prepared.norm.shift),
+                          .packed = data(prepared.direct),
+                          .epilogue = epilogue,
+                          .output = data(output),
+                          .output_stride = strides_[at(step.output)]});
+  }
+
+  bool takes_winograd(const FusedStep& step, const Conv2d& conv,
+                      const kernels::WinogradShape& s) const {
+    if (step.input_norm.has_value() || !allows_winograd(conv)) return false;
+    if (algorithm_ == ConvolutionAlgorithm::kAuto) {
+      return winograd_pays(s, WinogradKernels::kPackedOnce);
+    }
+    return algorithm_ == ConvolutionAlgorithm::kWinograd;
+  }
+
+  void run_grouped(const PreparedStep& prepared, const Conv2d& conv) {
+    const FusedStep& step = prepared.step;
+    at::Tensor value = at::conv2d(input(step), prepared.kernels.permute({0, 3, 1, 2}),
+                                  prepared.bias, {conv.stride.height, conv.stride.width},
+                                  {conv.padding.height, conv.padding.width},
+                                  {conv.dilation.height, conv.dilation.width}, conv.groups);
+    if (step.shortcut.has_value()) value += values_[at(*step.shortcut)];
+    if (step.relu) at::relu_(value);
+    keep(step.output, value);
+  }
+
+  void run_norm(const PreparedStep& prepared) {
+    const FusedStep& step = prepared.step;
+    const at::Tensor& x = input(step);
+    const at::Tensor y = open(step.output);
+    const int64_t channels = x.size(1);
+    const int64_t x_stride = input_stride(step);
+    const int64_t y_stride = strides_[at(step.output)];
+    const bool dense = x_stride == channels && y_stride == channels;
+    at::parallel_for(0, x.size(0) * x.size(2) * x.size(3), 64, [&](int64_t begin, int64_t end) {
+      const int64_t count = dense ? end - begin : 1;
+      for (int64_t row = begin; row < end; row += count) {
+        kernels::norm_apply({.x = data(x) + row * x_stride,
+                             .residual = nullptr,
+                             .scale = data(prepared.norm.scale),
+                             .shift = data(prepared.norm.shift),
+                             .relu = step.relu,
+                             .y = data(y) + row * y_stride},
+                            count, channels);
+      }
+    });
+  }
+
+  template <typename Pool>
+  void run_pool(const FusedStep& step, const Pool& op) {
+    const at::Tensor output = open(step.output);
+    pool(op, {.input = input(step),
+              .input_stride = input_stride(step),
+              .output = output,
+              .output_stride = strides_[at(step.output)]});
+  }
+
+  // Of a concatenation, most lies where it belongs.
+  void copy_what_lies_elsewhere(const FusedStep& step) {
+    FusedPlace next = plan_.places[at(step.output)];
+    const at::Tensor output = open(step.output);
+    int64_t channel = 0;
+    for (const int64_t node : step.inputs) {
+      const int64_t channels = graph_.shape({node})[0];
+      const FusedPlace& place = plan_.places[at(node)];
+      if (place.buffer != next.buffer || place.first_channel != next.first_channel) {
+        output.narrow(1, channel, channels).copy_(values_[at(node)]);
+      }
+      next.first_channel += channels;
+      channel += channels;
+    }
+  }
+
+  void run_operator(const PreparedStep& prepared) {
+    const FusedStep& step = prepared.step;
+    const NodeRun run{.node = graph_.node({step.node}),
+                      .step = prepared.tensors,
+                      .inputs = step.inputs,
+                      .values = values_,
+                      .training = false,
+                      .statistics_momentum = std::nullopt,
+                      .execution = {},
+                      .reuse_input = false};
+    const at::Tensor value = std::visit(run, op(step.node));
+    keep(step.output, step.relu ? at::relu(value) : value);
+  }
+
+  const Graph graph_;
+  const ConvolutionAlgorithm algorithm_;
+  const FusedPlan plan_;
+  std::vector<PreparedStep> steps_;
+  // Of the pass that runs.
+  int64_t batch_ = 0;
+  std::vector<at::Tensor> values_;  // by node
+  std::vector<int64_t> strides_;    // by node: floats from one pixel to the next
+  std::vector<at::Tensor> buffers_;
+};
+
+bool FusedNetwork::can_run(const Network& network) {
+  return network.layout() == Layout::kChannelsLast && network.execution().fuse &&
+         !network.column().has_value() &&
+         std::ranges::all_of(network.tensors(), [](const auto& named) {
+           const at::Tensor& tensor = named.second;
+           return tensor.is_cpu() &&
+                  (!tensor.is_floating_point() || tensor.scalar_type() == at::kFloat);
+         });
+}
+
+FusedNetwork::FusedNetwork(const Network& network) {
+  if (!can_run(network)) {
+    throw std::invalid_argument(network.graph().name() +
+                                " can't be fused: it takes float32 on the processor, channels "
+                                "last, with fusion allowed and all columns");
+  }
+  steps_ = std::make_unique<Steps>(network);
+}
+FusedNetwork::FusedNetwork(FusedNetwork&&) noexcept = default;
+FusedNetwork::~FusedNetwork() = default;
+
+at::Tensor FusedNetwork::forward(const at::Tensor& images) {
+  return steps_->forward(images);
+}
+
+}  // namespace striate

@@ -1,0 +1,187 @@
+#include "runtime/fused_plan.h"
+
+#include <algorithm>
+#include <limits>
+#include <map>
+#include <utility>
+#include <variant>
+
+#include "striate/graph/analysis.h"
+
+namespace striate {
+
+namespace {
+
+constexpr int64_t kNever = std::numeric_limits<int64_t>::max();
+
+class Planner {
+ public:
+  explicit Planner(const Graph& graph)
+      : graph_(graph),
+        end_(graph.outputs().front().second.node),
+        needed_(with_ancestors(graph, {end_})),
+        users_(graph.nodes().size()),
+        source_(graph.nodes().size()),
+        done_at_(graph.nodes().size(), kNever),
+        absorbed_(graph.nodes().size()) {
+    for (int64_t i = 0; i < std::ssize(graph.nodes()); ++i) {
+      source_[at(i)] = i;
+      if (!needed_[at(i)]) continue;
+      for (const int64_t input : graph.node({i}).inputs) users_[at(input)].push_back(i);
+    }
+  }
+
+  FusedPlan plan() {
+    done_at_[0] = 0;
+    for (int64_t i = 1; i < std::ssize(graph_.nodes()); ++i) {
+      if (needed_[at(i)] && !absorbed_[at(i)]) add_step(i);
+    }
+    place_values();
+    find_uses();
+    plan_.result = source_[at(end_)];
+    return std::move(plan_);
+  }
+
+ private:
+  static size_t at(int64_t i) { return static_cast<size_t>(i); }
+
+  template <typename T>
+  const T* get(int64_t node) const {
+    return std::get_if<T>(&graph_.node({node}).op);
+  }
+  // The only reader of a value that is not the result.
+  std::optional<int64_t> only_user(int64_t node) const {
+    const auto& users = users_[at(node)];
+    if (users.size() != 1 || node == end_) return std::nullopt;
+    return users.front();
+  }
+  template <typename T>
+  std::optional<int64_t> only_user_is(int64_t node) const {
+    const std::optional<int64_t> user = only_user(node);
+    return user.has_value() && get<T>(*user) != nullptr ? user : std::nullopt;
+  }
+
+  void add_step(int64_t node) {
+    // What evaluation leaves as it is.
+    if (get<Dropout>(node) != nullptr) {
+      const int64_t input = source_[at(graph_.node({node}).inputs[0])];
+      source_[at(node)] = input;
+      done_at_[at(node)] = done_at_[at(input)];
+      return;
+    }
+    if (get<BatchNorm2d>(node) != nullptr && becomes_input_norm(node)) return;
+    FusedStep step{.node = node, .inputs = {}, .output = node};
+    for (const int64_t input : graph_.node({node}).inputs) {
+      step.inputs.push_back(source_[at(input)]);
+    }
+    if (const auto found = input_norms_.find(node); found != input_norms_.end()) {
+      step.input_norm = found->second;
+      step.inputs = {source_[at(graph_.node({found->second}).inputs[0])]};
+    }
+    if (get<Conv2d>(node) != nullptr) absorb_norm_and_shortcut(step);
+    const bool takes_relu = get<Conv2d>(node) != nullptr || get<Linear>(node) != nullptr ||
+                            get<BatchNorm2d>(node) != nullptr || get<Add>(node) != nullptr;
+    if (takes_relu) {
+      if (const auto relu = only_user_is<ReLU>(step.output)) {
+        step.relu = true;
+        extend(step, *relu);
+      }
+    }
+    done_at_[at(step.output)] = node;
+    plan_.steps.push_back(std::move(step));
+  }
+
+  void extend(FusedStep& step, int64_t node) {
+    absorbed_[at(node)] = true;
+    step.output = node;
+  }
+
+  // In front of a convolution by 1x1 kernels, which reads each input once.
+  bool becomes_input_norm(int64_t norm) {
+    const auto relu = only_user_is<ReLU>(norm);
+    if (!relu.has_value()) return false;
+    const auto user = only_user_is<Conv2d>(*relu);
+    if (!user.has_value()) return false;
+    const Conv2d& conv = *get<Conv2d>(*user);
+    if (conv.kernel_size != 1 || conv.padding != 0 || conv.groups != 1) return false;
+    input_norms_[*user] = norm;
+    absorbed_[at(*relu)] = true;
+    return true;
+  }
+
+  void absorb_norm_and_shortcut(FusedStep& step) {
+    if (const auto norm = only_user_is<BatchNorm2d>(step.output)) {
+      step.norm = norm;
+      extend(step, *norm);
+    }
+    const auto add = only_user_is<Add>(step.output);
+    if (!add.has_value()) return;
+    const std::vector<int64_t>& summands = graph_.node({*add}).inputs;
+    if (summands.size() != 2 || summands[0] == summands[1]) return;
+    const int64_t other = source_[at(summands[0] == step.output ? summands[1] : summands[0])];
+    if (done_at_[at(other)] >= step.node) return;
+    step.shortcut = other;
+    extend(step, *add);
+  }
+
+  // From the last to the first, so that what is concatenated again lies in the last one's buffer.
+  void place_values() {
+    plan_.places.resize(graph_.nodes().size());
+    place(0);
+    for (auto step = plan_.steps.rbegin(); step != plan_.steps.rend(); ++step) {
+      place(step->output);
+      if (get<Concat>(step->node) == nullptr) continue;
+      FusedPlace next = plan_.places[at(step->output)];
+      for (const int64_t input : step->inputs) {
+        FusedPlace& own = plan_.places[at(input)];
+        if (own.buffer < 0) own = next;
+        next.first_channel += graph_.shape({input})[0];
+      }
+    }
+  }
+
+  void place(int64_t node) {
+    FusedPlace& own = plan_.places[at(node)];
+    if (own.buffer >= 0) return;
+    own.buffer = std::ssize(plan_.buffers);
+    plan_.buffers.push_back({.shape = graph_.shape({node})});
+  }
+
+  void use(int64_t node, int64_t step) {
+    FusedBuffer& buffer = plan_.buffers[at(plan_.places[at(node)].buffer)];
+    if (buffer.first_step < 0) buffer.first_step = step;
+    buffer.last_step = step;
+  }
+
+  void find_uses() {
+    for (int64_t i = 0; i < std::ssize(plan_.steps); ++i) {
+      const FusedStep& step = plan_.steps[at(i)];
+      for (const int64_t input : step.inputs) use(input, i);
+      if (step.shortcut.has_value()) use(*step.shortcut, i);
+      use(step.output, i);
+    }
+    use(source_[at(end_)], std::ssize(plan_.steps));
+    for (int64_t b = 0; b < std::ssize(plan_.buffers); ++b) {
+      const int64_t last = plan_.buffers[at(b)].last_step;
+      if (last < std::ssize(plan_.steps)) plan_.steps[at(last)].free_after.push_back(b);
+    }
+  }
+
+  const Graph& graph_;
+  const int64_t end_;
+  const std::vector<bool> needed_;
+  std::vector<std::vector<int64_t>> users_;
+  std::vector<int64_t> source_;   // the node whose value it is, in evaluation
+  std::vector<int64_t> done_at_;  // the operator behind which a value is there
+  std::vector<bool> absorbed_;
+  std::map<int64_t, int64_t> input_norms_;  // by convolution
+  FusedPlan plan_;
+};
+
+}  // namespace
+
+FusedPlan fused_plan(const Graph& graph) {
+  return Planner(graph).plan();
+}
+
+}  // namespace striate

@@ -1,0 +1,45 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "striate/graph/graph.h"
+
+namespace striate {
+
+/// What a fused network does in one go: an operator, with what stands in front of it and behind it.
+struct FusedStep {
+  int64_t node;                       ///< the operator
+  std::vector<int64_t> inputs;        ///< the nodes whose values it reads
+  std::optional<int64_t> input_norm;  ///< a convolution's: a batch-norm and a ReLU in front
+  std::optional<int64_t> norm;        ///< the batch-norm behind a convolution
+  std::optional<int64_t> shortcut;    ///< a node whose value is added behind
+  bool relu = false;                  ///< and a ReLU at the end
+  int64_t output;                     ///< the node whose value it writes
+  std::vector<int64_t> free_after;    ///< buffers whose last use is here
+};
+
+/// Where a value lies: some channels of a buffer, so that what is concatenated needs no copy.
+struct FusedPlace {
+  int64_t buffer = -1;
+  int64_t first_channel = 0;
+};
+
+struct FusedBuffer {
+  Shape shape;              ///< (C, H, W) or (F)
+  int64_t first_step = -1;  ///< that writes it
+  int64_t last_step = -1;   ///< that uses it
+};
+
+/// How a network's first output is computed in evaluation.
+struct FusedPlan {
+  std::vector<FusedStep> steps;
+  std::vector<FusedPlace> places;  ///< by node; no buffer for what is not stored
+  std::vector<FusedBuffer> buffers;
+  int64_t result = 0;  ///< the node whose value is the first output
+};
+
+FusedPlan fused_plan(const Graph& graph);
+
+}  // namespace striate

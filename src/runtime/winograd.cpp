@@ -1,0 +1,122 @@
+#include "runtime/winograd.h"
+
+#include <ATen/Parallel.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/zeros.h>
+
+#include <algorithm>
+
+namespace striate {
+
+namespace {
+
+using kernels::WinogradShape;
+using kernels::WinogradUse;
+
+constexpr int64_t kBlockTiles = 56;   // work of a thread that stays in its cache
+constexpr int64_t kChunkTiles = 512;  // of a weight's gradient
+
+at::Tensor empty_floats(int64_t count) {
+  return at::empty({count}, at::kFloat);
+}
+
+// Multiply-adds that weigh as much as the passes over a tile's values, as the transformation of a
+// kernel's value, and as reading a value of kernels that are packed already: measured on a 512-bit
+// machine.
+constexpr double kTransformCost = 15;
+constexpr double kPackCost = 30;
+constexpr double kReadCost = 15;
+
+int64_t panels(int64_t channels) {
+  return kernels::winograd_padded(channels) / kernels::winograd_panel();
+}
+
+}  // namespace
+
+bool winograd_pays(const WinogradShape& s, WinogradKernels kernels) {
+  const auto in = static_cast<double>(s.in_channels);
+  const auto out = static_cast<double>(s.out_channels);
+  const auto tiles = static_cast<double>(s.tiles());
+  double direct = 9.0 * static_cast<double>(s.batch * s.out_height() * s.out_width()) * in * out;
+  double winograd = kernels::kWinogradPoints *
+                    (tiles * static_cast<double>(kernels::winograd_padded(s.in_channels)) *
+                         static_cast<double>(kernels::winograd_padded(s.out_channels)) +
+                     kTransformCost * tiles * (in + out));
+  const bool packed = kernels == WinogradKernels::kPackedOnce;
+  winograd += (packed ? kReadCost : kPackCost) * kernels::kWinogradPoints * in * out;
+  if (packed) direct += kReadCost * 9 * in * out;
+  return winograd < direct;
+}
+
+at::Tensor winograd_pack(WinogradUse use, const at::Tensor& weight) {
+  const int64_t out = weight.size(0);
+  const int64_t in = weight.size(1);
+  const int64_t rows = use == WinogradUse::kOutput ? in : out;
+  const int64_t columns = use == WinogradUse::kOutput ? out : in;
+  const at::Tensor packed =
+      empty_floats(kernels::kWinogradPoints * rows * kernels::winograd_padded(columns));
+  const float* from = weight.const_data_ptr<float>();
+  float* to = packed.data_ptr<float>();
+  at::parallel_for(0, panels(columns), 1, [&](int64_t begin, int64_t end) {
+    kernels::winograd_pack(use, in, out, from, to, begin, end);
+  });
+  return packed;
+}
+
+void winograd_convolve(const WinogradShape& s, const kernels::WinogradConvolution& convolution) {
+  const int64_t tiles = s.tiles();
+  const int64_t threads = at::get_num_threads();
+  // Few tiles: each thread takes them all, for some of the output channels, so that it reads only
+  // some of the kernels.
+  const bool by_channels = tiles < kBlockTiles && panels(s.out_channels) >= threads;
+  const int64_t rounds = ((tiles - 1) / kBlockTiles + threads) / threads;
+  const int64_t block = by_channels ? tiles : (tiles - 1) / (rounds * threads) + 1;
+  const int64_t count = by_channels ? panels(s.out_channels) : (tiles - 1) / block + 1;
+  at::parallel_for(0, count, 1, [&](int64_t begin, int64_t end) {
+    const at::Tensor scratch = empty_floats(kernels::winograd_scratch_size(s, block));
+    if (by_channels) {
+      return kernels::winograd_convolve(s, convolution, 0, tiles, begin, end,
+                                        scratch.data_ptr<float>());
+    }
+    for (int64_t i = begin; i < end; ++i) {
+      kernels::winograd_convolve(s, convolution, i * block, std::min(tiles, (i + 1) * block), 0,
+                                 panels(s.out_channels), scratch.data_ptr<float>());
+    }
+  });
+}
+
+at::Tensor winograd_weight_gradient(const WinogradShape& s, const at::Tensor& input,
+                                    const at::Tensor& gradient) {
+  const int64_t in = kernels::winograd_padded(s.in_channels);
+  const int64_t out = kernels::winograd_padded(s.out_channels);
+  const int64_t tiles = s.tiles();
+  const int64_t chunk = std::min(tiles, kChunkTiles);
+  const at::Tensor sums = at::zeros({kernels::kWinogradPoints * s.out_channels * in}, at::kFloat);
+  const at::Tensor inputs = empty_floats(kernels::kWinogradPoints * chunk * in);
+  const at::Tensor gradients = empty_floats(kernels::kWinogradPoints * chunk * out);
+  const float* x = input.const_data_ptr<float>();
+  const float* g = gradient.const_data_ptr<float>();
+  float* to_x = inputs.data_ptr<float>();
+  float* to_g = gradients.data_ptr<float>();
+  float* to_sums = sums.data_ptr<float>();
+  for (int64_t first = 0; first < tiles; first += chunk) {
+    const int64_t count = std::min(chunk, tiles - first);
+    at::parallel_for(0, count, 8, [&](int64_t begin, int64_t end) {
+      const kernels::WinogradTiles part{first, count, first + begin, first + end};
+      kernels::winograd_transform_input(s, x, part, to_x);
+      kernels::winograd_transform_gradient(s, g, part, to_g);
+    });
+    at::parallel_for(0, kernels::kWinogradPoints, 1, [&](int64_t begin, int64_t end) {
+      kernels::winograd_add_products(s, to_x, to_g, count, to_sums, begin, end);
+    });
+  }
+  at::Tensor result = at::empty({s.out_channels, s.in_channels, 3, 3}, input.options(),
+                                at::MemoryFormat::ChannelsLast);
+  float* to = result.data_ptr<float>();
+  at::parallel_for(0, s.out_channels, 1, [&](int64_t begin, int64_t end) {
+    kernels::winograd_finish_kernels(s, to_sums, to, begin, end);
+  });
+  return result;
+}
+
+}  // namespace striate
