@@ -112,11 +112,8 @@ void bench_inference(const Options& options) {
   const std::unique_ptr<Network> network = make_network(options);
   network->eval();
   const Batch batch = random_batch(network->graph(), options.batch_size);
-  if (!FusedNetwork::can_run(*network)) {
-    return measure(options, [&] { network->forward(batch.images); });
-  }
-  FusedNetwork fused(*network);
-  measure(options, [&] { fused.forward(batch.images); });
+  const auto predict = predictor(*network);
+  measure(options, [&] { predict(batch.images); });
 }
 
 void add_mode(CLI::App& bench, const std::string& name, const std::string& text,

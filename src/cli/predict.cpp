@@ -1,12 +1,14 @@
 #include <ATen/ops/from_blob.h>
 #include <fmt/format.h>
 
+#include <functional>
 #include <memory>
 
 #include "cli/command.h"
 #include "cli/model_file.h"
 #include "striate/base/error.h"
 #include "striate/image/codec.h"
+#include "striate/runtime/fused_network.h"
 #include "striate/runtime/network.h"
 
 namespace striate::cli {
@@ -21,8 +23,11 @@ struct Options {
   bool json = false;
 };
 
+using Predictor = std::function<at::Tensor(const at::Tensor&)>;
+
 // (C): the average over the views of one image.
-at::Tensor probabilities(const LoadedModel& model, const std::string& path) {
+at::Tensor probabilities(const LoadedModel& model, const Predictor& logits_of,
+                         const std::string& path) {
   const Shape& input = model.network->graph().input_shape();
   const PixelFormat format = input[0] == 1 ? PixelFormat::kGrey : PixelFormat::kRgb;
   Random random({0});
@@ -38,7 +43,7 @@ at::Tensor probabilities(const LoadedModel& model, const std::string& path) {
         at::from_blob(view.pixels.data(), {1, view.height, view.width, view.channels}, at::kFloat)
             .permute({0, 3, 1, 2});
     at::NoGradGuard no_grad;
-    const at::Tensor p = model.network->forward(image).softmax(1)[0];
+    const at::Tensor p = logits_of(image).softmax(1)[0];
     sum = sum.defined() ? sum + p : p;
   }
   return sum / static_cast<double>(views.size());
@@ -46,10 +51,11 @@ at::Tensor probabilities(const LoadedModel& model, const std::string& path) {
 
 void predict_images(const Options& options) {
   const LoadedModel model = load_model(options.weights, options.model);
+  const auto logits_of = predictor(*model.network);
   Json report = Json::array();
   std::string text;
   for (const std::string& path : options.images) {
-    const at::Tensor p = probabilities(model, path);
+    const at::Tensor p = probabilities(model, logits_of, path);
     const auto [values, classes] = p.topk(std::min(options.top, p.size(0)));
     Json top = Json::array();
     text += path + "\n";

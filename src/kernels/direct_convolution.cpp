@@ -75,12 +75,11 @@ void gather_row(const ConvolutionShape& s, const DirectConvolution& c, int64_t r
 }
 
 void normalize_row(const DirectConvolution& c, const Part& part, float* row) {
-  const D d;
   const int64_t length = part.length();
   for (int64_t i = 0; i < length; i += kLanes) {
     const V scaled = hn::MulAdd(load(row, i, length), load(c.scale + part.begin, i, length),
                                 load(c.shift + part.begin, i, length));
-    store(hn::Max(hn::Zero(d), scaled), row, i, length);
+    store(relu(scaled), row, i, length);
   }
 }
 

@@ -48,13 +48,17 @@ inline void store(V v, float* to, int64_t c, int64_t count) {
   }
 }
 
+// What is not a number stays so.
+HWY_INLINE V relu(V v) {
+  return hn::IfThenZeroElse(hn::Lt(v, hn::Zero(D())), v);
+}
+
 // What an epilogue makes of channels from `c` on, of `count`. `residual` is the row's, or null.
 HWY_INLINE V finish(V v, const Epilogue& epilogue, const float* residual, int64_t c,
                     int64_t count) {
   if (epilogue.bias != nullptr) v = hn::Add(v, load(epilogue.bias, c, count));
   if (residual != nullptr) v = hn::Add(v, load(residual, c, count));
-  // In this order a NaN stays one.
-  return epilogue.relu ? hn::Max(hn::Zero(D()), v) : v;
+  return epilogue.relu ? relu(v) : v;
 }
 
 // A block of a matrix product: sum over r of a[i][r] b[r][0 .. kPanel).

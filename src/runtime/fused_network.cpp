@@ -184,16 +184,16 @@ class FusedNetwork::Steps {
 
   void prepare_convolution(const Network& network, const Conv2d& conv,
                            PreparedStep& prepared) const {
-    at::Tensor weight = prepared.tensors.tensors.at("weight").to(at::kDouble);
+    at::Tensor weight = prepared.tensors.tensors.at("weight");
     const auto found = prepared.tensors.tensors.find("bias");
     at::Tensor bias = found == prepared.tensors.tensors.end() ? at::Tensor() : found->second;
     if (!conv.connections.empty()) weight = weight * connection_mask(conv, weight.sizes().vec());
     if (prepared.step.norm.has_value()) {
       const Affine norm = norm_of(network, *prepared.step.norm);
-      weight = weight * norm.scale.view({-1, 1, 1, 1});
+      weight = weight * norm.scale.to(at::kFloat).view({-1, 1, 1, 1});
       bias = bias.defined() ? bias * norm.scale + norm.shift : norm.shift;
     }
-    prepared.kernels = weight.permute({0, 2, 3, 1}).to(at::kFloat).contiguous();
+    prepared.kernels = weight.permute({0, 2, 3, 1}).contiguous();
     if (bias.defined()) prepared.bias = bias.to(at::kFloat).contiguous();
     prepared.tensors = {};
   }
@@ -392,6 +392,14 @@ FusedNetwork::~FusedNetwork() = default;
 
 at::Tensor FusedNetwork::forward(const at::Tensor& images) {
   return steps_->forward(images);
+}
+
+std::function<at::Tensor(const at::Tensor&)> predictor(Network& network) {
+  if (!network.is_training() && FusedNetwork::can_run(network)) {
+    const auto fused = std::make_shared<FusedNetwork>(network);
+    return [fused](const at::Tensor& images) { return fused->forward(images); };
+  }
+  return [&network](const at::Tensor& images) { return network.forward(images); };
 }
 
 }  // namespace striate

@@ -8,6 +8,7 @@
 #include <stdexcept>
 
 #include "striate/base/error.h"
+#include "striate/runtime/fused_network.h"
 #include "striate/runtime/network.h"
 
 namespace striate {
@@ -50,13 +51,14 @@ Predictions predict(Network& network, Loader& loader,
   at::NoGradGuard no_grad;
   const EvaluationMode mode(network);
   const at::TensorOptions options = network.tensors().front().second.options();
+  const auto logits_of = predictor(network);
   std::vector<at::Tensor> probabilities;
   std::vector<at::Tensor> labels;
   int64_t done = 0;
   loader.start(0);
   while (std::optional<Batch> batch = loader.next()) {
     check_labels(network, batch->labels);
-    const at::Tensor logits = network.forward(batch->images.to(options));
+    const at::Tensor logits = logits_of(batch->images.to(options));
     const int64_t count = batch->labels.size(0);
     const int64_t views = logits.size(0) / count;
     probabilities.push_back(

@@ -2,6 +2,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <functional>
 #include <memory>
 
 #include "striate/runtime/network.h"
@@ -35,5 +36,10 @@ class FusedNetwork {
   class Steps;
   std::unique_ptr<Steps> steps_;
 };
+
+/// Logits of images, by the fastest way there is: a FusedNetwork of the weights as they are now
+/// where the network is in evaluation mode and can be fused, else the network itself, which must
+/// outlive the function.
+std::function<at::Tensor(const at::Tensor&)> predictor(Network& network);
 
 }  // namespace striate
