@@ -50,28 +50,64 @@ struct Part {
   int64_t length() const { return end - begin; }
 };
 
-// The inputs under the kernel at one output pixel, zero where there are none.
-void gather_row(const ConvolutionShape& s, const DirectConvolution& c, int64_t row,
-                const Part& part, float* to) {
+// Where the kernel lies at one output pixel.
+struct Position {
+  const float* image;
+  int64_t y;
+  int64_t x;
+};
+
+Position position(const ConvolutionShape& s, const DirectConvolution& c, int64_t row) {
   const int64_t pixels = s.out_height() * s.out_width();
-  const int64_t image = row / pixels;
-  const int64_t y = row % pixels / s.out_width() * s.stride_height - s.pad_height;
-  const int64_t x = row % s.out_width() * s.stride_width - s.pad_width;
-  const float* from = c.input + image * s.height * s.width * c.input_stride;
+  return {.image = c.input + row / pixels * s.height * s.width * c.input_stride,
+          .y = row % pixels / s.out_width() * s.stride_height - s.pad_height,
+          .x = row % s.out_width() * s.stride_width - s.pad_width};
+}
+
+// The inputs under the kernel, zero where there are none: tap by tap.
+void gather_taps(const ConvolutionShape& s, const DirectConvolution& c, const Position& at,
+                 const Part& part, float* to) {
   const int64_t tap_end = (part.end + s.in_channels - 1) / s.in_channels;
   for (int64_t tap = part.begin / s.in_channels; tap < tap_end; ++tap) {
     const int64_t begin = std::max(part.begin - tap * s.in_channels, int64_t{0});
     const int64_t end = std::min(part.end - tap * s.in_channels, s.in_channels);
-    const int64_t from_y = y + tap / s.kernel_width * s.dilation_height;
-    const int64_t from_x = x + tap % s.kernel_width * s.dilation_width;
-    const bool inside = from_y >= 0 && from_y < s.height && from_x >= 0 && from_x < s.width;
+    const int64_t y = at.y + tap / s.kernel_width * s.dilation_height;
+    const int64_t x = at.x + tap % s.kernel_width * s.dilation_width;
+    const bool inside = y >= 0 && y < s.height && x >= 0 && x < s.width;
     if (inside) {
-      std::copy_n(from + (from_y * s.width + from_x) * c.input_stride + begin, end - begin, to);
+      std::copy_n(at.image + (y * s.width + x) * c.input_stride + begin, end - begin, to);
     } else {
       std::fill_n(to, end - begin, 0.0F);
     }
     to += end - begin;
   }
+}
+
+// The same of the whole kernel, where pixels lie close to each other: row by row.
+void gather_rows(const ConvolutionShape& s, const DirectConvolution& c, const Position& at,
+                 float* to) {
+  const int64_t row = s.kernel_width * s.in_channels;
+  const int64_t x_begin = std::clamp(-at.x, int64_t{0}, s.kernel_width) * s.in_channels;
+  const int64_t x_end = std::clamp(s.width - at.x, int64_t{0}, s.kernel_width) * s.in_channels;
+  for (int64_t i = 0; i < s.kernel_height; ++i, to += row) {
+    const int64_t y = at.y + i * s.dilation_height;
+    if (y < 0 || y >= s.height || x_begin >= x_end) {
+      std::fill_n(to, row, 0.0F);
+      continue;
+    }
+    const float* from = at.image + (y * s.width + at.x) * s.in_channels;
+    std::fill_n(to, x_begin, 0.0F);
+    std::copy(from + x_begin, from + x_end, to + x_begin);
+    std::fill(to + x_end, to + row, 0.0F);
+  }
+}
+
+void gather_row(const ConvolutionShape& s, const DirectConvolution& c, int64_t row,
+                const Part& part, float* to) {
+  const Position at = position(s, c, row);
+  const bool by_rows =
+      s.dilation_width == 1 && c.input_stride == s.in_channels && part.length() == s.length();
+  by_rows ? gather_rows(s, c, at, to) : gather_taps(s, c, at, part, to);
 }
 
 void normalize_row(const DirectConvolution& c, const Part& part, float* row) {
