@@ -9,6 +9,7 @@
 #include <functional>
 #include <memory>
 
+#include "cli/bench.h"
 #include "cli/command.h"
 #include "striate/models/models.h"
 #include "striate/runtime/fused_network.h"
@@ -154,6 +155,7 @@ void add_bench(CLI::App& program) {
   command->require_subcommand(1);
   add_mode(*command, "train", "Training steps on random images", bench_training);
   add_mode(*command, "infer", "Predictions of random images", bench_inference);
+  add_data_mode(*command);
 }
 
 }  // namespace striate::cli

@@ -1,8 +1,10 @@
 #include <fmt/format.h>
 
+#include <filesystem>
 #include <memory>
 
 #include "cli/command.h"
+#include "cli/options.h"
 #include "striate/base/text.h"
 #include "striate/data/dataset.h"
 
@@ -65,20 +67,49 @@ std::string describe(const Json& report) {
   return text + aligned_table(rows, "lr");
 }
 
+void describe_data(const std::string& spelling, bool json) {
+  const Json report = {{"data", spelling},
+                       {"train", describe_split(*open_dataset(spelling, Split::kTrain))},
+                       {"test", describe_split(*open_dataset(spelling, Split::kTest))}};
+  json ? print(report) : print(describe(report));
+}
+
+void add_pack(CLI::App& data) {
+  struct Flags {
+    std::string source;
+    std::string file;
+    PackOptions options;
+  };
+  CLI::App* command = data.add_subcommand(
+      "pack", "Write the decoded images of a data set into one file, which --data pack:FILE reads");
+  const auto flags = std::make_shared<Flags>();
+  command->add_option("source", flags->source, kDataSpellings)->required();
+  command->add_option("file", flags->file, "The file to write")->required();
+  command
+      ->add_option("--size", flags->options.size,
+                   "Scale the shorter side to this and take the middle square")
+      ->check(CLI::Range(1, 16384));
+  command->callback([flags] {
+    write_pack(flags->source, flags->file, flags->options);
+    const auto bytes = static_cast<double>(std::filesystem::file_size(flags->file));
+    note(fmt::format("{}: {:.1f} MB", flags->file, bytes / 1e6));
+  });
+}
+
 }  // namespace
 
 void add_data(CLI::App& program) {
-  CLI::App* command = program.add_subcommand("data", "What a data set holds");
+  CLI::App* command = program.add_subcommand("data", "What a data set holds, and packing it");
   const auto spelling = std::make_shared<std::string>();
   const auto json = std::make_shared<bool>(false);
-  command->add_option("data", *spelling, "fashion-mnist, idx:DIR, cifar10:DIR or folder:DIR")
-      ->required();
+  command->add_option("data", *spelling, kDataSpellings);
   command->add_flag("--json", *json, "Print JSON");
+  command->require_subcommand(0, 1);
+  add_pack(*command);
   command->callback([=] {
-    const Json report = {{"data", *spelling},
-                         {"train", describe_split(*open_dataset(*spelling, Split::kTrain))},
-                         {"test", describe_split(*open_dataset(*spelling, Split::kTest))}};
-    *json ? print(report) : print(describe(report));
+    if (!command->get_subcommands().empty()) return;
+    if (spelling->empty()) throw CLI::RequiredError("data");
+    describe_data(*spelling, *json);
   });
 }
 

@@ -11,7 +11,7 @@
 namespace striate::cli {
 
 void add_training_flags(CLI::App& command, TrainingFlags& flags) {
-  command.add_option("--data", flags.data, "fashion-mnist, idx:DIR, cifar10:DIR or folder:DIR");
+  command.add_option("--data", flags.data, kDataSpellings);
   command.add_option("--recipe", flags.recipe, "A recipe's name or .json file");
   command.add_option("--set", flags.settings, "One value of the recipe: key=value, repeatable");
   command.add_option("--epochs", flags.epochs, "Passes over the data")->check(CLI::PositiveNumber);
@@ -79,8 +79,7 @@ void check_network(const RunConfig& config) {
 RunConfig resolve(const std::string& model, const TrainingFlags& flags) {
   const ModelEntry& entry = find_model(model);
   if (flags.data.empty()) {
-    throw std::invalid_argument(
-        "--data is missing: fashion-mnist, idx:DIR, cifar10:DIR, folder:DIR");
+    throw std::invalid_argument(fmt::format("--data is missing: {}", kDataSpellings));
   }
   RunConfig config{
       .model = model,

@@ -24,21 +24,23 @@ class Cifar10 final : public Dataset {
     for (const fs::path& path : files) append(path);
   }
 
-  int64_t size() const override { return static_cast<int64_t>(records_.size()) / kRecord; }
+  int64_t size() const override { return static_cast<int64_t>(labels_.size()); }
 
   Sample sample(int64_t index) const override {
-    const uint8_t* record = at(index);
-    Sample sample{.image = make_image(kSide, kSide, 3), .label = record[0]};
-    for (int64_t i = 0; i < kPlane; ++i) {
-      for (int64_t channel = 0; channel < 3; ++channel) {
-        sample.image.pixels[static_cast<size_t>(3 * i + channel)] =
-            record[1 + channel * kPlane + i];
-      }
-    }
-    return sample;
+    return {.image = pending(index).image.decode({.width = kSide, .height = kSide}),
+            .label = label(index)};
   }
 
-  int64_t label(int64_t index) const override { return at(index)[0]; }
+  PendingSample pending(int64_t index) const override {
+    const int64_t class_number = label(index);
+    const ImageView view{.pixels = pixels_.data() + index * 3 * kPlane,
+                         .width = kSide,
+                         .height = kSide,
+                         .channels = 3};
+    return {.image = view, .label = class_number};
+  }
+
+  int64_t label(int64_t index) const override { return labels_.at(static_cast<size_t>(index)); }
 
   std::string origin(int64_t index) const override {
     const File* file = &files_.front();
@@ -69,14 +71,22 @@ class Cifar10 final : public Dataset {
                                     path.string(), bytes[i], i, kClassNames.size()));
     }
     files_.push_back({path, size()});
-    records_.insert(records_.end(), bytes.begin(), bytes.end());
+    pixels_.reserve(pixels_.size() + bytes.size());
+    for (size_t i = 0; i < bytes.size(); i += kRecord) append_record(bytes.data() + i);
   }
 
-  const uint8_t* at(int64_t index) const {
-    return &records_.at(static_cast<size_t>(index * kRecord));
+  // Colours become neighbours, as in all images here.
+  void append_record(const uint8_t* record) {
+    labels_.push_back(record[0]);
+    const uint8_t* red = record + 1;
+    for (int64_t i = 0; i < kPlane; ++i) {
+      for (int64_t channel = 0; channel < 3; ++channel)
+        pixels_.push_back(red[channel * kPlane + i]);
+    }
   }
 
-  std::vector<uint8_t> records_;
+  std::vector<uint8_t> pixels_;  // (size, 32, 32, 3)
+  std::vector<uint8_t> labels_;
   std::vector<File> files_;
 };
 

@@ -35,6 +35,7 @@ class Subset final : public Dataset {
 
   int64_t size() const override { return static_cast<int64_t>(indices_.size()); }
   Sample sample(int64_t index) const override { return whole_->sample(at(index)); }
+  PendingSample pending(int64_t index) const override { return whole_->pending(at(index)); }
   int64_t label(int64_t index) const override { return whole_->label(at(index)); }
   std::string origin(int64_t index) const override { return whole_->origin(at(index)); }
   const std::vector<std::string>& class_names() const override { return whole_->class_names(); }
@@ -59,14 +60,16 @@ Spelling parse_spelling(const std::string& spelling) {
   const size_t colon = spelling.find(':');
   const std::string kind = spelling.substr(0, colon);
   if (kind == "fashion-mnist" && colon == std::string::npos) return {kind, {}};
-  const std::vector<std::string> kinds = {"fashion-mnist", "idx", "cifar10", "folder"};
+  const std::vector<std::string> kinds = {"fashion-mnist", "idx", "cifar10", "folder", "pack"};
   if (std::ranges::find(kinds, kind) == kinds.end()) {
     const LookupError error = unknown_name("kind of data set", kind, kinds);
-    throw LookupError(error.what(), "write fashion-mnist, idx:DIR, cifar10:DIR or folder:DIR");
+    throw LookupError(error.what(),
+                      "write fashion-mnist, idx:DIR, cifar10:DIR, folder:DIR or pack:FILE");
   }
   if (colon == std::string::npos || colon + 1 == spelling.size()) {
-    throw LookupError(fmt::format("data set \"{}\" names no folder", spelling),
-                      fmt::format("write {}:DIR", kind));
+    throw LookupError(
+        fmt::format("data set \"{}\" names no {}", spelling, kind == "pack" ? "file" : "folder"),
+        fmt::format("write {}:{}", kind, kind == "pack" ? "FILE" : "DIR"));
   }
   const fs::path path = spelling.substr(colon + 1);
   if (!fs::exists(path)) throw IoError(fmt::format("there is no {}", path.string()));
@@ -79,6 +82,7 @@ bool has_test_images(const std::string& spelling) {
   const auto [kind, path] = parse_spelling(spelling);
   if (kind == "cifar10") return fs::is_directory(path);
   if (kind == "folder") return fs::is_directory(path / "train");
+  if (kind == "pack") return pack_has_test_images(path);
   return true;
 }
 
@@ -87,6 +91,7 @@ std::unique_ptr<Dataset> open_dataset(const std::string& spelling, Split split) 
   if (kind == "fashion-mnist") return open_fashion_mnist(split);
   if (kind == "idx") return open_idx(path, split, {});
   if (kind == "cifar10") return open_cifar10(path, split);
+  if (kind == "pack") return open_pack(path, split);
   return open_folder(path, split);
 }
 

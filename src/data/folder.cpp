@@ -7,6 +7,7 @@
 
 #include "data/kinds.h"
 #include "striate/base/error.h"
+#include "striate/base/file.h"
 #include "striate/image/codec.h"
 
 namespace striate {
@@ -48,6 +49,12 @@ class Folder final : public Dataset {
   Sample sample(int64_t index) const override {
     const Item& item = items_.at(static_cast<size_t>(index));
     return {.image = read_image(item.path, PixelFormat::kRgb), .label = item.label};
+  }
+
+  PendingSample pending(int64_t index) const override {
+    const Item& item = items_.at(static_cast<size_t>(index));
+    return {.image = PendingImage(read_file(item.path), item.path.string(), PixelFormat::kRgb),
+            .label = item.label};
   }
 
   int64_t label(int64_t index) const override {

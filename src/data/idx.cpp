@@ -140,11 +140,19 @@ class IdxDataset final : public Dataset {
   int64_t size() const override { return images_.sizes[0]; }
 
   Sample sample(int64_t index) const override {
-    Sample sample{.image = make_image(images_.sizes[2], images_.sizes[1], 1),
-                  .label = label(index)};
-    const auto count = static_cast<int64_t>(sample.image.pixels.size());
-    std::copy_n(images_.values.begin() + index * count, count, sample.image.pixels.begin());
-    return sample;
+    const PendingImage image = pending(index).image;
+    return {.image = image.decode({.width = image.size().width, .height = image.size().height}),
+            .label = label(index)};
+  }
+
+  PendingSample pending(int64_t index) const override {
+    const int64_t height = images_.sizes[1];
+    const int64_t width = images_.sizes[2];
+    const ImageView view{.pixels = images_.values.data() + index * height * width,
+                         .width = width,
+                         .height = height,
+                         .channels = 1};
+    return {.image = view, .label = label(index)};
   }
 
   int64_t label(int64_t index) const override {

@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <chrono>
 #include <condition_variable>
 #include <exception>
@@ -14,6 +13,7 @@
 #include <stdexcept>
 #include <thread>
 
+#include "data/prepare.h"
 #include "striate/base/error.h"
 
 namespace striate {
@@ -29,8 +29,8 @@ using Clock = std::chrono::steady_clock;
 
 class Loader::Workers {
  public:
-  Workers(const Dataset& dataset, Preprocessing preprocessing, LoaderOptions options)
-      : dataset_(dataset), preprocessing_(std::move(preprocessing)), options_(options) {
+  Workers(const Dataset& dataset, const Preprocessing& preprocessing, LoaderOptions options)
+      : dataset_(dataset), preparation_(preprocessing.transforms()), options_(options) {
     if (options_.batch_size < 1) throw std::invalid_argument("a batch needs at least one image");
     if (options_.threads < 1) throw std::invalid_argument("a loader needs at least one thread");
     if (batch_count() < 1) {
@@ -129,53 +129,50 @@ class Loader::Workers {
     Batch batch;
     batch.indices = {order_.begin() + first, order_.begin() + last};
     batch.labels = at::empty({last - first}, at::kLong);
+    auto* labels = batch.labels.data_ptr<int64_t>();
     for (int64_t i = 0; i < last - first; ++i) {
       const int64_t index = batch.indices[static_cast<size_t>(i)];
       Random random({options_.seed, hash_name("sample"), static_cast<uint64_t>(epoch_),
                      static_cast<uint64_t>(index)});
-      Sample sample = dataset_.sample(index);
-      batch.labels.data_ptr<int64_t>()[i] = sample.label;
+      PendingSample sample = dataset_.pending(index);
+      labels[i] = sample.label;
       place(batch, prepare(std::move(sample.image), random, index), i, last - first);
     }
     return batch;
   }
 
-  std::vector<FloatImage> prepare(Image image, Random& random, int64_t index) const {
+  PreparedImage prepare(PendingImage image, Random& random, int64_t index) const {
     try {
-      return preprocessing_.apply(std::move(image), random);
+      return preparation_.prepare(std::move(image), random);
     } catch (const ShapeError& error) {
       throw ShapeError(fmt::format("{}: {}", dataset_.origin(index), error.what()), error.hint());
     }
   }
 
-  // Copies the views of one image; interleaved channels are a channels-last tensor's memory.
-  void place(Batch& batch, const std::vector<FloatImage>& views, int64_t position,
-             int64_t count) const {
-    const auto per_image = static_cast<int64_t>(views.size());
+  // Writes the views of one image; interleaved channels are a channels-last tensor's memory.
+  void place(Batch& batch, const PreparedImage& image, int64_t position, int64_t count) const {
+    const int64_t per_image = image.views();
     for (int64_t v = 0; v < per_image; ++v) {
-      const FloatImage& view = views[static_cast<size_t>(v)];
+      const ViewShape shape = image.shape(v);
       if (!batch.images.defined()) {
-        batch.images = at::empty({count * per_image, view.channels, view.height, view.width},
+        batch.images = at::empty({count * per_image, shape[0], shape[1], shape[2]},
                                  at::TensorOptions().memory_format(at::MemoryFormat::ChannelsLast));
       }
-      const Shape3 wanted = {batch.images.size(1), batch.images.size(2), batch.images.size(3)};
-      if (Shape3{view.channels, view.height, view.width} != wanted) {
+      const at::IntArrayRef sizes = batch.images.sizes();
+      if (sizes[1] != shape[0] || sizes[2] != shape[1] || sizes[3] != shape[2]) {
         const int64_t index = batch.indices[static_cast<size_t>(position)];
         throw ShapeError(
             fmt::format("{} gives ({}, {}, {}), the batch has ({}, {}, {})", dataset_.origin(index),
-                        view.channels, view.height, view.width, wanted[0], wanted[1], wanted[2]),
+                        shape[0], shape[1], shape[2], sizes[1], sizes[2], sizes[3]),
             "crop or resize to one size, and convert to one number of channels, in the transforms");
       }
-      const auto size = static_cast<int64_t>(view.pixels.size());
-      std::copy(view.pixels.begin(), view.pixels.end(),
-                batch.images.data_ptr<float>() + (position * per_image + v) * size);
+      const int64_t size = shape[0] * shape[1] * shape[2];
+      image.write(v, batch.images.data_ptr<float>() + (position * per_image + v) * size);
     }
   }
 
-  using Shape3 = std::array<int64_t, 3>;
-
   const Dataset& dataset_;
-  const Preprocessing preprocessing_;
+  const Preparation preparation_;
   const LoaderOptions options_;
   std::vector<int64_t> order_;
   int64_t epoch_ = 0;
@@ -190,8 +187,8 @@ class Loader::Workers {
   bool stopping_ = true;
 };
 
-Loader::Loader(const Dataset& dataset, Preprocessing preprocessing, LoaderOptions options)
-    : workers_(std::make_unique<Workers>(dataset, std::move(preprocessing), options)) {}
+Loader::Loader(const Dataset& dataset, const Preprocessing& preprocessing, LoaderOptions options)
+    : workers_(std::make_unique<Workers>(dataset, preprocessing, options)) {}
 Loader::~Loader() = default;
 int64_t Loader::batch_count() const {
   return workers_->batch_count();

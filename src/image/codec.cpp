@@ -59,10 +59,30 @@ void check_whole_image(const Image& image) {
                                           image.pixels.size()));
 }
 
-Image decode_image(std::span<const uint8_t> bytes, const std::string& origin, PixelFormat format) {
+Image decode_image(std::span<const uint8_t> bytes, const std::string& origin,
+                   const DecodeOptions& options) {
+  const int64_t scale = options.scale;
+  if (scale != 1 && scale != 2 && scale != 4 && scale != 8) {
+    throw std::invalid_argument(
+        fmt::format("an image is decoded at 1/1, 1/2, 1/4 or 1/8 of its "
+                    "size, got 1/{}",
+                    scale));
+  }
   const EncodedImage file{bytes, origin};
-  return recognise(file) == FileFormat::kJpeg ? decode_jpeg(file, format)
-                                              : decode_png(file, format);
+  if (recognise(file) == FileFormat::kJpeg) return decode_jpeg(file, options);
+  if (scale != 1) throw std::invalid_argument("only a JPEG is decoded at a smaller size");
+  const Image image = decode_png(file, options.format);
+  return options.part ? crop(image, *options.part) : image;
+}
+
+Image decode_image(std::span<const uint8_t> bytes, const std::string& origin, PixelFormat format) {
+  return decode_image(bytes, origin, DecodeOptions{.format = format});
+}
+
+ImageHeader read_image_header(std::span<const uint8_t> bytes, const std::string& origin) {
+  const EncodedImage file{bytes, origin};
+  if (recognise(file) == FileFormat::kJpeg) return {read_jpeg_size(file), true};
+  return {read_png_size(file), false};
 }
 
 Image read_image(const std::filesystem::path& path, PixelFormat format) {
@@ -70,10 +90,7 @@ Image read_image(const std::filesystem::path& path, PixelFormat format) {
 }
 
 ImageSize read_image_size(const std::filesystem::path& path) {
-  const MappedFile mapped(path);
-  const std::string origin = path.string();
-  const EncodedImage file{mapped.bytes(), origin};
-  return recognise(file) == FileFormat::kJpeg ? read_jpeg_size(file) : read_png_size(file);
+  return read_image_header(MappedFile(path).bytes(), path.string()).size;
 }
 
 }  // namespace striate

@@ -18,7 +18,7 @@ struct EncodedImage {
 };
 
 ImageSize read_jpeg_size(const EncodedImage& file);
-Image decode_jpeg(const EncodedImage& file, PixelFormat format);
+Image decode_jpeg(const EncodedImage& file, const DecodeOptions& options);
 ImageSize read_png_size(const EncodedImage& file);
 Image decode_png(const EncodedImage& file, PixelFormat format);
 
@@ -28,6 +28,9 @@ FormatError damaged_file(const EncodedImage& file, const std::string& kind,
 
 /// Refuses more than kMaxImagePixels.
 void check_pixel_count(const EncodedImage& file, const ImageSize& size);
+
+/// Refuses a part that is empty or not wholly inside.
+void check_part(const Rectangle& part, const ImageSize& size);
 
 /// Throws unless the pixels are as many as width, height and channels say.
 void check_whole_image(const Image& image);

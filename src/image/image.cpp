@@ -6,6 +6,8 @@
 #include <cstring>
 #include <stdexcept>
 
+#include "image/formats.h"
+
 namespace striate {
 
 namespace {
@@ -40,15 +42,18 @@ Image make_image(int64_t width, int64_t height, int64_t channels) {
   return {width, height, channels, std::vector<uint8_t>(size_bytes)};
 }
 
-Image crop(const Image& image, const Rectangle& part) {
+void check_part(const Rectangle& part, const ImageSize& size) {
   const bool inside = part.x >= 0 && part.y >= 0 && part.width >= 1 && part.height >= 1 &&
-                      part.width <= image.width && part.x <= image.width - part.width &&
-                      part.height <= image.height && part.y <= image.height - part.height;
-  if (!inside) {
-    throw std::invalid_argument(fmt::format("can't crop {}x{} at ({}, {}) from an image of {}x{}",
-                                            part.width, part.height, part.x, part.y, image.width,
-                                            image.height));
-  }
+                      part.width <= size.width && part.x <= size.width - part.width &&
+                      part.height <= size.height && part.y <= size.height - part.height;
+  if (inside) return;
+  throw std::invalid_argument(fmt::format("can't crop {}x{} at ({}, {}) from an image of {}x{}",
+                                          part.width, part.height, part.x, part.y, size.width,
+                                          size.height));
+}
+
+Image crop(const Image& image, const Rectangle& part) {
+  check_part(part, {image.width, image.height});
   Image result = make_image(part.width, part.height, image.channels);
   const auto row_bytes = static_cast<size_t>(part.width * image.channels);
   for (int64_t y = 0; y < part.height; ++y) {

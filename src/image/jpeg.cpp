@@ -6,6 +6,8 @@
 #include <jerror.h>
 #include <jpeglib.h>
 
+#include <algorithm>
+#include <cstring>
 #include <stdexcept>
 
 #include "image/formats.h"
@@ -21,6 +23,10 @@ constexpr int kMaxScans = 200;
 // Each 8x8 block of some component takes a bit or more in a Huffman-coded file. Twice that for odd
 // chroma sampling.
 constexpr int64_t kMaxPixelsPerByte = 1024;
+
+// Smooth upsampling of a column of colour also reads its neighbours, which libjpeg's own crop cuts
+// off.
+constexpr int64_t kContext = 2;
 
 // libjpeg's error handler: the message is kept and control goes back to the guard.
 struct ErrorTrap {
@@ -92,7 +98,27 @@ class JpegReader final {
     return {static_cast<int64_t>(info_.image_width), static_cast<int64_t>(info_.image_height)};
   }
 
-  Image decode(PixelFormat format) {
+  Image decode(const DecodeOptions& options) {
+    begin(options);
+    const ImageSize scaled = {static_cast<int64_t>(info_.output_width),
+                              static_cast<int64_t>(info_.output_height)};
+    if (!options.part) {
+      Image image = make_image(scaled.width, scaled.height, channels());
+      read_rows(image, 0);
+      // What follows the last row may show that the file is damaged.
+      run([this] { jpeg_finish_decompress(&info_); });
+      return image;
+    }
+    check_part(*options.part, scaled);
+    if (has_usual_sampling()) return decode_part(*options.part);
+    Image image = make_image(scaled.width, scaled.height, channels());
+    read_rows(image, 0);
+    return crop(image, *options.part);
+  }
+
+ private:
+  // Reads up to the first row.
+  void begin(const DecodeOptions& options) {
     check_pixel_count(file_, size());
     if (!info_.arith_code && size().width * size().height >
                                  kMaxPixelsPerByte * static_cast<int64_t>(file_.bytes.size())) {
@@ -100,28 +126,59 @@ class JpegReader final {
                          fmt::format("{} bytes are too few for the {}x{} pixels of the header",
                                      file_.bytes.size(), size().width, size().height));
     }
-    choose_output(format);
+    choose_output(options.format);
+    info_.scale_num = 1;
+    info_.scale_denom = static_cast<unsigned>(options.scale);
     progress_.progress_monitor = check_scan_count;
     info_.progress = &progress_;
     run([this] { jpeg_start_decompress(&info_); });
+  }
 
-    const bool is_cmyk = info_.output_components == 4;
-    Image image =
-        make_image(info_.output_width, info_.output_height, is_cmyk ? 3 : info_.output_components);
-    std::vector<uint8_t> cmyk(is_cmyk ? static_cast<size_t>(4 * image.width) : 0);
+  bool is_cmyk() const { return info_.output_components == 4; }
+  int64_t channels() const { return is_cmyk() ? 3 : info_.output_components; }
+
+  // Libjpeg's parts of pictures with fewer colours than one in 2x2 are not those of the whole.
+  bool has_usual_sampling() const {
+    return info_.max_h_samp_factor <= 2 && info_.max_v_samp_factor <= 2;
+  }
+
+  // Only blocks that the part touches are transformed, and what lies below it is not even read.
+  Image decode_part(const Rectangle& part) {
+    JDIMENSION left = static_cast<JDIMENSION>(std::max<int64_t>(0, part.x - kContext));
+    const JDIMENSION right = static_cast<JDIMENSION>(
+        std::min<int64_t>(info_.output_width, part.x + part.width + kContext));
+    JDIMENSION width = right - left;
     run([&] {
-      while (info_.output_scanline < info_.output_height) {
-        uint8_t* out = image.row(info_.output_scanline);
-        JSAMPROW row = is_cmyk ? cmyk.data() : out;
-        jpeg_read_scanlines(&info_, &row, 1);
-        if (is_cmyk) convert_cmyk_row(row, out, image.width);
-      }
-      jpeg_finish_decompress(&info_);
+      if (width < info_.output_width) jpeg_crop_scanline(&info_, &left, &width);
+      if (part.y > 0) jpeg_skip_scanlines(&info_, static_cast<JDIMENSION>(part.y));
     });
+    Image image = make_image(part.width, part.height, channels());
+    read_rows(image, part.x - static_cast<int64_t>(left));
     return image;
   }
 
- private:
+  // The next rows, without the first `skipped` columns of what libjpeg gives.
+  void read_rows(Image& image, int64_t skipped) {
+    const auto given = static_cast<int64_t>(info_.output_width);
+    const bool is_direct = !is_cmyk() && given == image.width;
+    std::vector<uint8_t> scratch(is_direct ? 0
+                                           : static_cast<size_t>(given * info_.output_components));
+    const size_t row_bytes = static_cast<size_t>(image.width * image.channels);
+    run([&] {
+      for (int64_t y = 0; y < image.height; ++y) {
+        JSAMPROW row = is_direct ? image.row(y) : scratch.data();
+        jpeg_read_scanlines(&info_, &row, 1);
+        if (is_direct) continue;
+        row += skipped * info_.output_components;
+        if (is_cmyk()) {
+          convert_cmyk_row(row, image.row(y), image.width);
+        } else {
+          std::memcpy(image.row(y), row, row_bytes);
+        }
+      }
+    });
+  }
+
   void choose_output(PixelFormat format) {
     switch (info_.num_components) {
       case 1:
@@ -159,7 +216,7 @@ class JpegReader final {
     }
     std::string text = fmt::format(", at byte {} of {}", byte, total);
     if (info_.output_scanline > 0 && !info_.buffered_image) {
-      text += fmt::format(", in row {} of {}", info_.output_scanline, info_.image_height);
+      text += fmt::format(", in row {} of {}", info_.output_scanline, info_.output_height);
     }
     return text;
   }
@@ -216,10 +273,10 @@ ImageSize read_jpeg_size(const EncodedImage& file) {
   return reader.size();
 }
 
-Image decode_jpeg(const EncodedImage& file, PixelFormat format) {
+Image decode_jpeg(const EncodedImage& file, const DecodeOptions& options) {
   JpegReader reader(file);
-  Image image = reader.decode(format);
-  return format == PixelFormat::kGrey ? to_grey(image) : image;
+  Image image = reader.decode(options);
+  return options.format == PixelFormat::kGrey ? to_grey(image) : image;
 }
 
 std::vector<uint8_t> encode_jpeg(const Image& image, int quality) {

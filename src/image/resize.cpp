@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstring>
 #include <numbers>
+#include <numeric>
 #include <stdexcept>
 
 #include "image/formats.h"
@@ -78,16 +79,25 @@ struct Axis {
   double scale() const { return static_cast<double>(end - begin) / static_cast<double>(size); }
 };
 
-Taps make_taps(const Axis& axis, const Filter& filter) {
+// A range of positions along an axis.
+struct Range {
+  int64_t first;
+  int64_t count;
+};
+
+// Of the outputs in a range.
+Taps make_taps(const Axis& axis, const Filter& filter, const Range& outputs) {
   const double scale = axis.scale();
   const double filter_scale = std::max(scale, 1.0);
   const double support = filter.support * filter_scale;
   const double inverse = 1.0 / filter_scale;
 
   Taps taps;
-  taps.spans.reserve(static_cast<size_t>(axis.size));
+  const auto count = static_cast<size_t>(outputs.count);
+  taps.spans.reserve(count);
+  taps.weights.reserve(count * (2 * static_cast<size_t>(support) + 3));
   std::vector<double> exact;
-  for (int64_t i = 0; i < axis.size; ++i) {
+  for (int64_t i = outputs.first; i < outputs.first + outputs.count; ++i) {
     const double centre = axis.begin + (static_cast<double>(i) + 0.5) * scale;
     const auto first =
         std::clamp<int64_t>(static_cast<int64_t>(centre - support + 0.5), 0, axis.source_size - 1);
@@ -129,14 +139,14 @@ void copy_pixels(const uint8_t* source, const std::vector<int64_t>& columns, uin
   }
 }
 
-Image resize_nearest(const Image& image, const Axis& horizontal, const Axis& vertical) {
-  const std::vector<int64_t> columns = nearest_positions(horizontal);
-  const std::vector<int64_t> rows = nearest_positions(vertical);
-  Image result = make_image(horizontal.size, vertical.size, image.channels);
+Image pick_pixels(const Image& image, const std::vector<int64_t>& columns,
+                  const std::vector<int64_t>& rows) {
+  Image result = make_image(static_cast<int64_t>(columns.size()), static_cast<int64_t>(rows.size()),
+                            image.channels);
   const auto copy = image.channels == 1   ? copy_pixels<1>
                     : image.channels == 3 ? copy_pixels<3>
                                           : copy_pixels<4>;
-  for (int64_t y = 0; y < vertical.size; ++y) {
+  for (int64_t y = 0; y < result.height; ++y) {
     copy(image.row(rows[static_cast<size_t>(y)]), columns, result.row(y));
   }
   return result;
@@ -149,25 +159,6 @@ bool columns_come_first(const Axis& horizontal, const Axis& vertical) {
   const int64_t lost_rows = vertical.source_size - vertical.size;
   const int64_t lost_columns = horizontal.source_size - horizontal.size;
   return lost_rows > 0 && lost_rows > 2 * lost_columns;
-}
-
-Image resize_filtered(const Image& image, const Axis& horizontal, const Axis& vertical,
-                      const Filter& filter) {
-  const RowRange all_rows{0, image.height};
-  if (horizontal.is_identity()) return resample_rows(image, make_taps(vertical, filter));
-  const Taps column_taps = make_taps(horizontal, filter);
-  if (vertical.is_identity()) return resample_columns(image, column_taps, all_rows);
-  Taps row_taps = make_taps(vertical, filter);
-  if (columns_come_first(horizontal, vertical)) {
-    const Image lowered = resample_rows(image, row_taps);
-    return resample_columns(lowered, column_taps, {0, lowered.height});
-  }
-  // Only the rows that the second pass reads.
-  const int64_t first = row_taps.spans.front().first;
-  const int64_t last = row_taps.spans.back().first + row_taps.spans.back().count;
-  for (TapSpan& span : row_taps.spans) span.first -= first;
-  const Image narrowed = resample_columns(image, column_taps, {first, last - first});
-  return resample_rows(narrowed, row_taps);
 }
 
 // round(a * b / 255), exact for bytes.
@@ -198,7 +189,7 @@ void unpremultiply(Image& image) {
   }
 }
 
-void check_box(const SourceBox& box, const Image& image) {
+void check_box(const SourceBox& box, const ImageSize& image) {
   // Written so that a NaN fails.
   const bool fits = box.left >= 0.0 && box.top >= 0.0 && box.left < box.right &&
                     box.top < box.bottom && box.right <= static_cast<double>(image.width) &&
@@ -217,27 +208,113 @@ void check_size(const ImageSize& size) {
                   size.width, size.height, kMaxImagePixels));
 }
 
+// What one axis of a resize reads, relative to the first position that it reads.
+struct AxisPlan {
+  Range reads;
+  bool copies;                     // the output is what is read
+  Taps taps;                       // of filters
+  std::vector<int64_t> positions;  // of nearest-neighbour interpolation
+};
+
+AxisPlan plan_axis(const Axis& axis, Interpolation interpolation, const Range& outputs) {
+  if (axis.is_identity()) return {outputs, true, {}, {}};
+  AxisPlan plan{{}, false, {}, {}};
+  if (interpolation == Interpolation::kNearest) {
+    const std::vector<int64_t> all = nearest_positions(axis);
+    plan.positions = {all.begin() + outputs.first, all.begin() + outputs.first + outputs.count};
+    const int64_t first = plan.positions.front();
+    plan.reads = {first, plan.positions.back() - first + 1};
+    for (int64_t& position : plan.positions) position -= first;
+    return plan;
+  }
+  plan.taps = make_taps(axis, filter_of(interpolation), outputs);
+  const int64_t first = plan.taps.spans.front().first;
+  plan.reads = {first, plan.taps.spans.back().first + plan.taps.spans.back().count - first};
+  for (TapSpan& span : plan.taps.spans) span.first -= first;
+  return plan;
+}
+
+std::vector<int64_t> positions_of(const AxisPlan& plan) {
+  if (!plan.copies) return plan.positions;
+  std::vector<int64_t> positions(static_cast<size_t>(plan.reads.count));
+  std::iota(positions.begin(), positions.end(), int64_t{0});
+  return positions;
+}
+
 }  // namespace
+
+struct PartialResize::Plan {
+  bool is_nearest;
+  bool columns_first;
+  AxisPlan horizontal;
+  AxisPlan vertical;
+
+  Image filter(const Image& image) const {
+    if (horizontal.copies && vertical.copies) return image;
+    if (horizontal.copies) return resample_rows(image, vertical.taps);
+    if (vertical.copies) return resample_columns(image, horizontal.taps, {0, image.height});
+    if (columns_first) {
+      const Image lowered = resample_rows(image, vertical.taps);
+      return resample_columns(lowered, horizontal.taps, {0, lowered.height});
+    }
+    return resample_rows(resample_columns(image, horizontal.taps, {0, image.height}),
+                         vertical.taps);
+  }
+};
+
+PartialResize::PartialResize(const ImageSize& source, const ResizeOptions& options,
+                             const Rectangle& part) {
+  check_size(source);
+  check_size({options.width, options.height});
+  check_part(part, {options.width, options.height});
+  const SourceBox box = options.box.value_or(
+      SourceBox{0.0, 0.0, static_cast<double>(source.width), static_cast<double>(source.height)});
+  check_box(box, source);
+  const Axis horizontal{source.width, options.width, static_cast<float>(box.left),
+                        static_cast<float>(box.right)};
+  const Axis vertical{source.height, options.height, static_cast<float>(box.top),
+                      static_cast<float>(box.bottom)};
+  plan_ = std::make_unique<Plan>(
+      Plan{.is_nearest = options.interpolation == Interpolation::kNearest,
+           .columns_first = columns_come_first(horizontal, vertical),
+           .horizontal = plan_axis(horizontal, options.interpolation, {part.x, part.width}),
+           .vertical = plan_axis(vertical, options.interpolation, {part.y, part.height})});
+}
+
+PartialResize::~PartialResize() = default;
+
+Rectangle PartialResize::source_part() const {
+  return {.x = plan_->horizontal.reads.first,
+          .y = plan_->vertical.reads.first,
+          .width = plan_->horizontal.reads.count,
+          .height = plan_->vertical.reads.count};
+}
+
+Image PartialResize::apply(const Image& image) const {
+  check_whole_image(image);
+  const Rectangle reads = source_part();
+  if (image.width != reads.width || image.height != reads.height) {
+    throw std::invalid_argument(fmt::format("a resize of a part of {}x{} got one of {}x{}",
+                                            reads.width, reads.height, image.width, image.height));
+  }
+  if (plan_->is_nearest) {
+    return pick_pixels(image, positions_of(plan_->horizontal), positions_of(plan_->vertical));
+  }
+  const bool is_copy = plan_->horizontal.copies && plan_->vertical.copies;
+  if (image.channels != 4 || is_copy) return plan_->filter(image);
+  Image result = plan_->filter(premultiplied(image));
+  unpremultiply(result);
+  return result;
+}
 
 Image resize(const Image& image, const ResizeOptions& options) {
   check_whole_image(image);
   check_size({options.width, options.height});
-  const SourceBox box = options.box.value_or(
-      SourceBox{0.0, 0.0, static_cast<double>(image.width), static_cast<double>(image.height)});
-  check_box(box, image);
-  const Axis horizontal{image.width, options.width, static_cast<float>(box.left),
-                        static_cast<float>(box.right)};
-  const Axis vertical{image.height, options.height, static_cast<float>(box.top),
-                      static_cast<float>(box.bottom)};
-  if (horizontal.is_identity() && vertical.is_identity()) return image;
-  if (options.interpolation == Interpolation::kNearest) {
-    return resize_nearest(image, horizontal, vertical);
-  }
-  const Filter filter = filter_of(options.interpolation);
-  if (image.channels != 4) return resize_filtered(image, horizontal, vertical, filter);
-  Image result = resize_filtered(premultiplied(image), horizontal, vertical, filter);
-  unpremultiply(result);
-  return result;
+  const PartialResize whole({image.width, image.height}, options,
+                            {.width = options.width, .height = options.height});
+  const Rectangle reads = whole.source_part();
+  if (reads.width == image.width && reads.height == image.height) return whole.apply(image);
+  return whole.apply(crop(image, reads));
 }
 
 ImageSize shorter_side_size(const ImageSize& size, int64_t target) {

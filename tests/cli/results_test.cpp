@@ -63,6 +63,26 @@ TEST_F(Results, ATrainedNetworkIsRightAboutTestImagesAndPictures) {
   EXPECT_TRUE(has(run({"predict", "run", "picture.png"}).out, "picture.png\n"));
 }
 
+TEST_F(Results, APackedDataSetIsEvaluatedAsItsSource) {
+  write_weights("lenet5", "lenet.safetensors");
+  const Outcome packed = run({"data", "pack", "idx:data", "data.pack"});
+  ASSERT_EQ(packed.exit_code, 0) << packed.err;
+  EXPECT_EQ(packed.out, "");
+  EXPECT_TRUE(has(packed.err, "data.pack: 0.3 MB"));
+  const Json counts = json_of({"data", "pack:data.pack", "--json"});
+  EXPECT_EQ(counts["train"], json_of({"data", "idx:data", "--json"})["train"]);
+  const Json source = json_of({"evaluate", "lenet.safetensors", "--data", "idx:data", "--json"});
+  const Json pack =
+      json_of({"evaluate", "lenet.safetensors", "--data", "pack:data.pack", "--json"});
+  EXPECT_EQ(pack["members"], source["members"]);
+  expect_failure({"data", "pack", "idx:data"}, 2, {"file"});
+  expect_failure({"data", "pack", "idx:none", "other.pack"}, 1, {"none"});
+  expect_failure({"data"}, 2, {"data"});
+  write_file_atomically(folder_ / "cut.pack", std::string("STRPACK1"));
+  expect_failure({"evaluate", "lenet.safetensors", "--data", "pack:cut.pack"}, 1,
+                 {"cut.pack", "striate data pack"});
+}
+
 TEST_F(Results, AnEnsembleAveragesTwoRuns) {
   ASSERT_EQ(train("one", {"--epochs", "2", "--seed", "1"}).exit_code, 0);
   ASSERT_EQ(train("two", {"--epochs", "2", "--seed", "2"}).exit_code, 0);

@@ -44,6 +44,21 @@ TEST_F(Usage, AnUnknownNameGetsTheNearestAsHint) {
   expect_failure({"data", "ixd:data"}, 2, {"\"ixd\"", "idx:DIR"});
 }
 
+TEST_F(Usage, BenchMeasuresTheLoader) {
+  write_data();
+  const std::string transforms = R"([{"random_crop": {"size": 20}}, {"normalize": {}}])";
+  const Json result = json_of({"bench", "data", "idx:data", "--transforms", transforms,
+                               "--batch-size", "16", "--steps", "40", "--threads", "2", "--json"});
+  EXPECT_EQ(result["shape"], Json({1, 20, 20}));
+  EXPECT_GT(result["images"], 500);
+  EXPECT_NEAR(result["images_per_second"].get<double>(),
+              result["images"].get<double>() / result["seconds"].get<double>(), 1e-3);
+  const Outcome text = run({"bench", "data", "idx:data", "--recipe", "lenet5", "--steps", "2"});
+  EXPECT_TRUE(has(text.out, "images/s")) << text.err;
+  expect_failure({"bench", "data", "idx:data"}, 2, {"--recipe or --transforms"});
+  expect_failure({"bench", "data", "idx:data", "--recipe", "lenet4"}, 2, {"\"lenet5\"?"});
+}
+
 TEST_F(Usage, BenchMeasuresSpeedAndMemory) {
   for (const std::string mode : {"train", "infer"}) {
     const Json result = json_of({"bench", mode, "resnet20", "--batch-size", "4", "--steps", "3",

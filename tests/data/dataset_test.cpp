@@ -13,7 +13,7 @@ namespace {
 TEST(OpenDataset, NamesTheKindsWhenOneIsUnknown) {
   const Problem problem = problem_of<LookupError>([] { open_dataset("cifar:x", Split::kTrain); });
   EXPECT_TRUE(has(problem.message, "cifar"));
-  for (const char* kind : {"fashion-mnist", "idx:DIR", "cifar10:DIR", "folder:DIR"}) {
+  for (const char* kind : {"fashion-mnist", "idx:DIR", "cifar10:DIR", "folder:DIR", "pack:FILE"}) {
     EXPECT_TRUE(has(problem.hint, kind));
   }
   EXPECT_THROW(open_dataset("", Split::kTrain), LookupError);
@@ -26,10 +26,13 @@ TEST(OpenDataset, AKindWithoutAFolderIsAnError) {
     EXPECT_TRUE(has(problem.message, spelling));
     EXPECT_TRUE(has(problem.hint, ":DIR"));
   }
+  const Problem problem = problem_of<LookupError>([&] { open_dataset("pack:", Split::kTest); });
+  EXPECT_TRUE(has(problem.message, "names no file"));
+  EXPECT_TRUE(has(problem.hint, "pack:FILE"));
 }
 
 TEST(OpenDataset, AFolderThatIsNotThereIsNamed) {
-  for (const std::string kind : {"idx", "cifar10", "folder"}) {
+  for (const std::string kind : {"idx", "cifar10", "folder", "pack"}) {
     const Problem problem =
         problem_of<IoError>([&] { open_dataset(kind + ":/no/such/place", Split::kTrain); });
     EXPECT_TRUE(has(problem.message, "/no/such/place"));

@@ -11,6 +11,8 @@
 #include <thread>
 
 #include "data/made_data.h"
+#include "striate/base/file.h"
+#include "striate/image/codec.h"
 
 namespace striate {
 namespace {
@@ -100,6 +102,30 @@ TEST(Loader, GivesTheSameBatchesForAnyNumberOfThreads) {
     SCOPED_TRACE(threads);
     Loader loader(noisy_data(), random_transforms(), shuffled(threads));
     expect_equal(epoch_of(loader, 2), expected);
+  }
+}
+
+TEST(Loader, FilesGiveTheBatchesOfTheirDecodedImagesForAnyNumberOfThreads) {
+  const TemporaryFolder folder;
+  for (int64_t i = 0; i < 10; ++i) {
+    Image image = make_image(60 + i, 50, 3);
+    Random random({static_cast<uint64_t>(i)});
+    for (uint8_t& value : image.pixels) value = static_cast<uint8_t>(random.below(256));
+    const std::string name = std::to_string(i) + (i % 2 == 0 ? ".jpg" : ".png");
+    write_file_atomically(folder / "all" / name,
+                          i % 2 == 0 ? encode_jpeg(image, 90) : encode_png(image));
+  }
+  const auto files = open_dataset("folder:" + folder.path().string(), Split::kTrain);
+  const MadeDataset decoded(10, [&](int64_t index) { return files->sample(index); });
+  const Preprocessing preprocessing({transforms::RandomResizedCrop{.size = 40},
+                                     transforms::RandomHorizontalFlip{},
+                                     transforms::Normalize{.mean = {0.4}, .std = {0.2}}});
+  Loader whole(decoded, preprocessing, shuffled(1));
+  const std::vector<Batch> expected = epoch_of(whole, 1);
+  for (const int threads : {1, 2, 3}) {
+    SCOPED_TRACE(threads);
+    Loader loader(*files, preprocessing, shuffled(threads));
+    expect_equal(epoch_of(loader, 1), expected);
   }
 }
 

@@ -34,7 +34,7 @@ struct LoaderOptions {
 class Loader {
  public:
   /// The data set must outlive the loader. @throws std::invalid_argument  a size below 1.
-  Loader(const Dataset& dataset, Preprocessing preprocessing, LoaderOptions options);
+  Loader(const Dataset& dataset, const Preprocessing& preprocessing, LoaderOptions options);
   ~Loader();
 
   /// Batches of one epoch.

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -23,6 +24,33 @@ enum class PixelFormat { kAsStored, kGrey, kRgb };
 /// more than kMaxImagePixels. The message has the origin and, where known, the byte and the row.
 Image decode_image(std::span<const uint8_t> bytes, const std::string& origin,
                    PixelFormat format = PixelFormat::kRgb);
+
+/// What of an image file shall be decoded, and how large.
+struct DecodeOptions {
+  PixelFormat format = PixelFormat::kRgb;
+  /// 1, 2, 4 or 8: each side becomes 1/scale of the picture's, rounded up. A PNG only takes 1.
+  int64_t scale = 1;
+  /// In pixels of the scaled picture; absent: all of it.
+  std::optional<Rectangle> part = std::nullopt;
+};
+
+/// The pixels of `crop(decode_image(…), part)`, bit for bit, for about the work that the part
+/// takes: of a JPEG only the blocks that it touches are computed, and what lies below it is not
+/// read, so that damage there goes unnoticed. A scaled JPEG is computed from the lowest frequencies
+/// of each block, about the mean of the pixels that become one. Source: libjpeg-turbo's
+/// libjpeg.txt.
+/// @throws FormatError  as above; std::invalid_argument  another scale, or a part that is empty or
+/// not wholly inside the scaled picture.
+Image decode_image(std::span<const uint8_t> bytes, const std::string& origin,
+                   const DecodeOptions& options);
+
+/// What a file's header says.
+struct ImageHeader {
+  ImageSize size;
+  bool is_jpeg = false;
+};
+/// @throws FormatError  as `decode_image`.
+ImageHeader read_image_header(std::span<const uint8_t> bytes, const std::string& origin);
 
 /// `decode_image` of a file. @throws IoError  it can't be read; FormatError as above.
 Image read_image(const std::filesystem::path& path, PixelFormat format = PixelFormat::kRgb);

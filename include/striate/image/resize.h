@@ -1,5 +1,6 @@
 #pragma once
 
+#include <memory>
 #include <optional>
 
 #include "striate/image/image.h"
@@ -33,6 +34,27 @@ struct ResizeOptions {
 /// @throws std::invalid_argument  a size below 1 or too large, a box that is empty or exceeds the
 /// image.
 Image resize(const Image& image, const ResizeOptions& options);
+
+/// A part of a resized image, made from no more of the image than it depends on:
+/// `crop(resize(image, options), part)` is `apply(crop(image, source_part()))`, bit for bit.
+class PartialResize {
+ public:
+  /// @param source  the image's size.
+  /// @param part    in pixels of the resized image.
+  /// @throws std::invalid_argument  as `resize`, or a part that is not inside the resized image.
+  PartialResize(const ImageSize& source, const ResizeOptions& options, const Rectangle& part);
+  ~PartialResize();
+  PartialResize(const PartialResize&) = delete;
+  PartialResize& operator=(const PartialResize&) = delete;
+
+  Rectangle source_part() const;
+  /// @param image  the source part's pixels.
+  Image apply(const Image& image) const;
+
+ private:
+  struct Plan;
+  std::unique_ptr<const Plan> plan_;
+};
 
 /// The size whose shorter side is `target`, as torchvision's Resize(int) gives it: the longer side
 /// is target * long / short, rounded down.

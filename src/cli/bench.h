@@ -1,0 +1,10 @@
+#pragma once
+
+#include <CLI/CLI.hpp>
+
+namespace striate::cli {
+
+/// `bench data`: how fast the loader alone makes batches.
+void add_data_mode(CLI::App& bench);
+
+}  // namespace striate::cli
