@@ -10,6 +10,7 @@
 
 #include "runtime/first_derivative.h"
 #include "runtime/winograd.h"
+#include "runtime/grouped_convolution.h"
 
 namespace striate {
 
@@ -125,6 +126,9 @@ at::Tensor convolve(const Conv2d& conv, ConvolutionAlgorithm algorithm, const at
        winograd_pays(shape_of(input, weight, padding), WinogradKernels::kPackedEachTime))) {
     const std::optional<at::Tensor> given = bias.defined() ? std::optional(bias) : std::nullopt;
     return WinogradConvolution::apply(input, weight, given, padding, always);
+  }
+  if (algorithm != ConvolutionAlgorithm::kDirect && can_be_grouped(conv, input)) {
+    return grouped_convolution(conv, input, weight, bias);
   }
   return at::conv2d(input, weight, bias, {conv.stride.height, conv.stride.width}, padding,
                     {conv.dilation.height, conv.dilation.width}, conv.groups);

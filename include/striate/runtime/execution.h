@@ -4,7 +4,8 @@
 
 namespace striate {
 
-/// How convolutions by 3x3 kernels of stride 1 are computed; all others are direct.
+/// How convolutions by 3x3 kernels of stride 1 are computed; all others are direct. Those in groups
+/// of 4 to 32 channels are direct, too: by LibTorch for kDirect, otherwise by kernels of ours.
 enum class ConvolutionAlgorithm {
   kAuto,      ///< Winograd's where it is expected to be faster
   kDirect,    ///< LibTorch's
@@ -21,7 +22,7 @@ ConvolutionAlgorithm convolution_algorithm(const std::string& name);
 struct Execution {
   ConvolutionAlgorithm convolution = ConvolutionAlgorithm::kAuto;
   /// Batch-norm, the shortcut added to it and the ReLU behind run as one. Such a step, and a
-  /// convolution by Winograd's algorithm, has a first derivative only.
+  /// convolution by Winograd's algorithm or in groups, has a first derivative only.
   bool fuse = true;
 };
 
