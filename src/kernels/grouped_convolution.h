@@ -30,7 +30,7 @@ inline constexpr int64_t kMaxGroupChannels = 64;
 int64_t grouped_units(const GroupedShape& shape);
 /// Floats of packed kernels; also doubles of a sum of their gradients.
 int64_t grouped_packed_size(const GroupedShape& shape);
-/// Floats that each of the functions below needs to work in.
+/// Floats that convolving, forwards or backwards, needs to work in.
 int64_t grouped_scratch_size(const GroupedShape& shape);
 
 /// What kernels are packed for.
@@ -58,6 +58,8 @@ void grouped_input_gradient(const GroupedShape& shape, const float* gradient, co
                             float* input_gradient, int64_t row_begin, int64_t row_end,
                             float* scratch);
 
+/// Floats that adding up the kernels' gradient needs to work in.
+int64_t grouped_kernel_gradient_scratch_size(const GroupedShape& shape);
 /// A part of the sum that is the kernels' gradient.
 struct GroupedPart {
   int64_t row_begin;  ///< of the outputs of all images

@@ -105,7 +105,7 @@ at::Tensor weight_gradient(const GroupedShape& s, const at::Tensor& input,
   const float* g = gradient.const_data_ptr<float>();
   double* to_sums = sums.data_ptr<double>();
   at::parallel_for(0, chunks * units, 1, [&](int64_t first, int64_t last) {
-    const at::Tensor memory = scratch(s);
+    const at::Tensor memory = empty_floats(kernels::grouped_kernel_gradient_scratch_size(s));
     for_chunks(first, last, units, [&](int64_t chunk, int64_t begin, int64_t end) {
       const kernels::GroupedPart part{.row_begin = chunk * rows,
                                       .row_end = std::min(s.out_rows(), (chunk + 1) * rows),

@@ -83,8 +83,8 @@ double relative_error(const std::vector<float>& values, const std::vector<double
   return error / std::sqrt(squares / static_cast<double>(truth.size()));
 }
 
-std::vector<float> scratch(const GroupedShape& s) {
-  return std::vector<float>(static_cast<size_t>(kernels::grouped_scratch_size(s)), 5.0F);
+std::vector<float> scratch(int64_t size) {
+  return std::vector<float>(static_cast<size_t>(size), 5.0F);
 }
 
 std::vector<float> pack(GroupedUse use, const Layer& layer) {
@@ -102,7 +102,7 @@ std::vector<float> convolve(const Layer& layer, int64_t cut,
   const GroupedShape& s = layer.shape;
   const std::vector<float> packed = pack(GroupedUse::kOutput, layer);
   std::vector<float> output(layer.gradient.size(), -7.0F);
-  std::vector<float> memory = scratch(s);
+  std::vector<float> memory = scratch(kernels::grouped_scratch_size(s));
   for (const auto& [begin, end] : {std::pair{int64_t{0}, cut}, std::pair{cut, s.out_rows()}}) {
     kernels::grouped_convolve(s, layer.input.data(), packed.data(), epilogue, output.data(), begin,
                               end, memory.data());
@@ -114,7 +114,7 @@ std::vector<float> input_gradient(const Layer& layer, int64_t cut) {
   const GroupedShape& s = layer.shape;
   const std::vector<float> packed = pack(GroupedUse::kInputGradient, layer);
   std::vector<float> result(layer.input.size(), -7.0F);
-  std::vector<float> memory = scratch(s);
+  std::vector<float> memory = scratch(kernels::grouped_scratch_size(s));
   const int64_t rows = s.batch * s.height;
   for (const auto& [begin, end] : {std::pair{int64_t{0}, cut}, std::pair{cut, rows}}) {
     kernels::grouped_input_gradient(s, layer.gradient.data(), packed.data(), result.data(), begin,
@@ -129,7 +129,7 @@ std::vector<float> kernel_gradient(const Layer& layer) {
   const int64_t size = kernels::grouped_packed_size(s);
   const int64_t units = kernels::grouped_units(s);
   std::vector<double> sums(static_cast<size_t>(2 * size));
-  std::vector<float> memory = scratch(s);
+  std::vector<float> memory = scratch(kernels::grouped_kernel_gradient_scratch_size(s));
   const int64_t cut = s.out_rows() / 2;
   for (const auto& [begin, end] : {std::pair{int64_t{0}, units / 2}, std::pair{units / 2, units}}) {
     kernels::grouped_add_kernel_gradient(s, layer.input.data(), layer.gradient.data(),
