@@ -13,7 +13,7 @@ struct GroupedShape {
   int64_t height;  ///< of the input
   int64_t width;
   int64_t channels;
-  int64_t group_channels;  ///< a power of two from 4 to kMaxGroupChannels
+  int64_t group_channels;  ///< a power of two, 4 or more
   int64_t stride;          ///< 1 or 2
   int64_t pad_height;      ///< 0 or 1
   int64_t pad_width;
@@ -22,8 +22,6 @@ struct GroupedShape {
   int64_t out_width() const { return (width + 2 * pad_width - 3) / stride + 1; }
   int64_t out_rows() const { return batch * out_height(); }
 };
-
-inline constexpr int64_t kMaxGroupChannels = 64;
 
 /// Channels are worked on in units of whole groups and whole vectors; their number depends on the
 /// processor.
