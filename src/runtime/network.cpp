@@ -206,7 +206,7 @@ Network::Pass Network::draw_pass(const std::vector<int64_t>& wanted) const {
 
 at::Tensor Network::execute(const PlannedStep& planned, int64_t index, const Pass& pass,
                             std::vector<at::Tensor>& values, bool reuse_input) {
-  const int64_t at = planned.group.has_value() ? planned.group->norm : index;
+  const int64_t at = planned.first_node(index);
   const Node& node = graph_.node({at});
   const NodeRun run{node,
                     steps_[static_cast<size_t>(at)],
@@ -217,6 +217,7 @@ at::Tensor Network::execute(const PlannedStep& planned, int64_t index, const Pas
                     pass.execution,
                     reuse_input};
   try {
+    if (planned.pooled.has_value()) return run.run_group(*planned.pooled);
     return planned.group.has_value() ? run.run_group(*planned.group) : std::visit(run, node.op);
   } catch (const c10::Error& error) {
     throw Error(fmt::format("[{}] {}", node.name, error.what_without_backtrace()));

@@ -5,6 +5,7 @@
 #include <torch/csrc/autograd/grad_mode.h>
 
 #include "runtime/convolution.h"
+#include "runtime/convolution_pool.h"
 #include "runtime/normalization.h"
 #include "striate/base/error.h"
 
@@ -14,6 +15,11 @@ namespace {
 
 std::vector<int64_t> both(const Size2& size) {
   return {size.height, size.width};
+}
+
+at::Tensor max_pool(const MaxPool2d& pool, const at::Tensor& x) {
+  return at::max_pool2d(x, both(pool.kernel_size), both(pool.stride.value_or(pool.kernel_size)),
+                        both(pool.padding), /*dilation=*/1, pool.ceil_mode);
 }
 
 }  // namespace
@@ -108,6 +114,15 @@ at::Tensor NodeRun::run_group(const NormGroup& group) const {
   return group.relu ? at::relu(sum) : sum;
 }
 
+at::Tensor NodeRun::run_group(const PoolGroup& group) const {
+  const auto& conv = std::get<Conv2d>(node.op);
+  if (input().is_cpu() && input().scalar_type() == at::kFloat && input().numel() > 0) {
+    return convolve_and_pool(conv, group.pool, input(), weight(), optional("bias"));
+  }
+  at::Tensor y = (*this)(conv);
+  return max_pool(group.pool, at::relu_(y));
+}
+
 at::Tensor NodeRun::operator()(const ReLU&) const {
   return reuse_input ? at::relu_(const_cast<at::Tensor&>(input())) : at::relu(input());
 }
@@ -121,9 +136,7 @@ at::Tensor NodeRun::operator()(const ChannelAffine&) const {
 }
 
 at::Tensor NodeRun::operator()(const MaxPool2d& pool) const {
-  return at::max_pool2d(input(), both(pool.kernel_size),
-                        both(pool.stride.value_or(pool.kernel_size)), both(pool.padding),
-                        /*dilation=*/1, pool.ceil_mode);
+  return max_pool(pool, input());
 }
 
 at::Tensor NodeRun::operator()(const AvgPool2d& pool) const {

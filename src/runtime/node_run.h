@@ -57,6 +57,8 @@ struct NodeRun {
   at::Tensor operator()(const NegativeSquaredDistance&) const;
   /// A batch-norm, what is added to it, and the ReLU behind.
   at::Tensor run_group(const NormGroup& group) const;
+  /// A convolution, a ReLU and a max-pooling.
+  at::Tensor run_group(const PoolGroup& group) const;
 
  private:
   const at::Tensor& input(size_t index = 0) const;

@@ -4,6 +4,8 @@
 #include <set>
 #include <variant>
 
+#include "runtime/convolution_pool.h"
+
 namespace striate {
 
 namespace {
@@ -106,8 +108,25 @@ void form_groups(const Graph& graph, const Uses& uses, std::vector<PlannedStep>&
   }
 }
 
+void form_pool_groups(const Graph& graph, const Uses& uses, std::vector<PlannedStep>& steps) {
+  for (int64_t i = 0; i < std::ssize(graph.nodes()); ++i) {
+    const auto* conv = std::get_if<Conv2d>(&graph.node({i}).op);
+    const std::optional<int64_t> relu = conv == nullptr ? std::nullopt : uses.only_user(i);
+    if (!relu.has_value() || !uses.is<ReLU>(*relu)) continue;
+    const std::optional<int64_t> last = uses.only_user(*relu);
+    if (!last.has_value() || !uses.is<MaxPool2d>(*last)) continue;
+    const auto& pool = std::get<MaxPool2d>(graph.node({*last}).op);
+    const Shape& input = graph.shape({graph.node({i}).inputs[0]});
+    if (!can_convolve_and_pool(*conv, pool, input)) continue;
+    steps[static_cast<size_t>(i)].absorbed = true;
+    steps[static_cast<size_t>(*relu)].absorbed = true;
+    steps[static_cast<size_t>(*last)].pooled = {.conv = i, .pool = pool};
+  }
+}
+
 std::vector<int64_t> inputs_of(const Graph& graph, const PlannedStep& step, int64_t node) {
   if (step.absorbed) return {};
+  if (step.pooled.has_value()) return graph.node({step.pooled->conv}).inputs;
   if (!step.group.has_value()) return graph.node({node}).inputs;
   std::vector<int64_t> inputs = {step.group->input};
   if (step.group->shortcut.has_value()) inputs.push_back(*step.group->shortcut);
@@ -120,7 +139,10 @@ std::vector<PlannedStep> plan_steps(const Graph& graph, bool fuse) {
   const Uses uses(graph);
   const auto& nodes = graph.nodes();
   std::vector<PlannedStep> steps(nodes.size());
-  if (fuse) form_groups(graph, uses, steps);
+  if (fuse) {
+    form_groups(graph, uses, steps);
+    form_pool_groups(graph, uses, steps);
+  }
 
   std::vector<size_t> last_use(nodes.size());
   for (size_t i = 0; i < nodes.size(); ++i) {
