@@ -2,6 +2,7 @@
 # Measures Striate beside PyTorch of the same release, both in turns, and writes one row for each
 # measurement to bench/results/. Nothing else should run on the machine: about 30 minutes.
 #   bench/run.sh [train|infer] [--networks NETWORK…] [--rounds N] …
+#   bench/run.sh loop [--networks NETWORK…] [--rounds N] …      whole training loops, with data
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -17,4 +18,7 @@ cmake --preset release >/dev/null
 cmake --build --preset release >/dev/null
 mode=${1:-train}
 shift || true
+if [ "$mode" = loop ]; then
+  exec "$venv/bin/python" bench/compare_loop.py "$@"
+fi
 exec "$venv/bin/python" bench/compare.py "$mode" "$@"
