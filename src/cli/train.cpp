@@ -61,8 +61,8 @@ Trainer start(const Options& options, TrainingProgress& progress, fs::path& run)
 void check_resume(const Options& options) {
   const TrainingFlags& flags = options.training;
   const bool changes = !flags.data.empty() || !flags.recipe.empty() || !flags.settings.empty() ||
-                       flags.epochs > 0 || flags.batch_size > 0 || flags.limit > 0 ||
-                       flags.seed.has_value() || !flags.freeze_up_to.empty() ||
+                       flags.epochs > 0 || flags.batch_size > 0 || flags.accumulate > 0 ||
+                       flags.limit > 0 || flags.seed.has_value() || !flags.freeze_up_to.empty() ||
                        flags.final_survival > 0 || !flags.convolution.empty() ||
                        options.ensemble > 0 || !options.weights.empty() || !options.out.empty();
   if (!options.resume.empty() && changes) {

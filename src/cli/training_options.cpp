@@ -15,7 +15,11 @@ void add_training_flags(CLI::App& command, TrainingFlags& flags) {
   command.add_option("--recipe", flags.recipe, "A recipe's name or .json file");
   command.add_option("--set", flags.settings, "One value of the recipe: key=value, repeatable");
   command.add_option("--epochs", flags.epochs, "Passes over the data")->check(CLI::PositiveNumber);
-  command.add_option("--batch-size", flags.batch_size, "Images in a step")
+  command.add_option("--batch-size", flags.batch_size, "Images in a batch")
+      ->check(CLI::PositiveNumber);
+  command
+      .add_option("--accumulate", flags.accumulate,
+                  "Batches in a step of the optimiser, whose gradients are averaged")
       ->check(CLI::PositiveNumber);
   command.add_option("--seed", flags.seed, "What all randomness comes from (default: 1)");
   command.add_option("--limit", flags.limit, "Use only so many training images")
@@ -95,6 +99,7 @@ RunConfig resolve(const std::string& model, const TrainingFlags& flags) {
   for (const std::string& setting : flags.settings) apply(setting, config.recipe);
   if (flags.epochs > 0) config.recipe.epochs = flags.epochs;
   if (flags.batch_size > 0) config.recipe.batch_size = flags.batch_size;
+  if (flags.accumulate > 0) config.recipe.accumulate = flags.accumulate;
 
   const std::unique_ptr<Dataset> data = open_dataset(flags.data, Split::kTrain);
   check_test_images(flags.data);

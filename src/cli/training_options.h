@@ -16,6 +16,7 @@ struct TrainingFlags {
   std::vector<std::string> settings;
   int64_t epochs = 0;
   int64_t batch_size = 0;
+  int64_t accumulate = 0;                       ///< 0: the recipe's
   std::optional<uint64_t> seed = std::nullopt;  ///< absent: 1
   int64_t limit = 0;
   double final_survival = 0;  ///< 0: the network's own

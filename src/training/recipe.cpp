@@ -109,6 +109,7 @@ Recipe recipe_from_json(const Json& json, const std::string& where) {
   r.sources = reader.get("sources", r.sources);
   r.epochs = reader.get<int64_t>("epochs");
   r.batch_size = reader.get<int64_t>("batch_size");
+  r.accumulate = reader.get("accumulate", r.accumulate);
   r.validation_size = reader.get("validation_size", r.validation_size);
   r.train_transforms =
       Preprocessing::from_json(reader.at("train_transforms"), where + ".train_transforms");
@@ -125,6 +126,7 @@ Recipe recipe_from_json(const Json& json, const std::string& where) {
   reader.finish();
   require(r.epochs >= 1, reader, "epochs", "at least 1", r.epochs);
   require(r.batch_size >= 1, reader, "batch_size", "at least 1", r.batch_size);
+  require(r.accumulate >= 1, reader, "accumulate", "at least 1", r.accumulate);
   require(r.validation_size >= 0, reader, "validation_size", "at least 0", r.validation_size);
   require(r.clip_gradient_norm >= 0, reader, "clip_gradient_norm", "at least 0",
           r.clip_gradient_norm);
@@ -171,6 +173,7 @@ Json to_json(const Recipe& r) {
           {"sources", r.sources},
           {"epochs", r.epochs},
           {"batch_size", r.batch_size},
+          {"accumulate", r.accumulate},
           {"validation_size", r.validation_size},
           {"train_transforms", r.train_transforms.to_json()},
           {"eval_transforms", r.eval_transforms.to_json()},

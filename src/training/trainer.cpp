@@ -113,7 +113,14 @@ class Trainer::State {
         lock_(folder_.path),
         network_(training_graph(config_), config_.seed),
         loader_(*data_.training, config_.recipe.train_transforms, loader_options()),
-        schedule_(config_.recipe.schedule, config_.recipe.epochs, loader_.batch_count()) {
+        schedule_(config_.recipe.schedule, config_.recipe.epochs, steps_per_epoch()) {
+    if (steps_per_epoch() < 1) {
+      throw std::invalid_argument(fmt::format(
+          "a step of {} batches of {} needs {} training images, there are {}: use a "
+          "smaller accumulate or batch_size",
+          config_.recipe.accumulate, loader_options().batch_size,
+          config_.recipe.accumulate * loader_options().batch_size, data_.training->size()));
+    }
     network_.to(device_);
     network_.set_execution({.convolution = config_.convolution});
     if (!config_.freeze_up_to.empty()) freeze();
@@ -146,7 +153,7 @@ class Trainer::State {
     position_ = load_checkpoint(folder_.checkpoint(), parts());
     const int64_t last_epoch = config_.recipe.epochs - (position_.finished ? 0 : 1);
     if (position_.epoch < 0 || position_.epoch > last_epoch || position_.step < 0 ||
-        position_.step > loader_.batch_count() || position_.metrics_bytes < 0) {
+        position_.step > steps_per_epoch() || position_.metrics_bytes < 0) {
       throw FormatError(fmt::format("{}: a checkpoint at epoch {}, step {} does not fit its run",
                                     folder_.checkpoint().string(), position_.epoch,
                                     position_.step));
@@ -182,6 +189,10 @@ class Trainer::State {
             .threads = options_.loader_threads};
   }
 
+  // Batches that do not make up a step of the optimiser are left out, as images are that do not
+  // make up a batch: many small batches are the steps of few large ones.
+  int64_t steps_per_epoch() const { return loader_.batch_count() / config_.recipe.accumulate; }
+
   CheckpointParts parts() { return {network_, *optimizer_, schedule_, average_.get()}; }
 
   void freeze() {
@@ -213,9 +224,9 @@ class Trainer::State {
     const double waited_before = position_.waited_seconds;
     const Clock::time_point start = Clock::now();
     network_.train();
-    loader_.start(position_.epoch, position_.step);
-    while (std::optional<Batch> batch = loader_.next()) {
-      step(*batch);
+    loader_.start(position_.epoch, position_.step * config_.recipe.accumulate);
+    while (position_.step < steps_per_epoch()) {
+      step();
       position_.seconds = seconds_before + seconds_since(start);
       position_.waited_seconds = waited_before + loader_.waited_seconds();
       if (options_.observer != nullptr) options_.observer->on_step(progress());
@@ -224,32 +235,37 @@ class Trainer::State {
   }
 
   double learning_rate(int64_t step_of_epoch) const {
-    const int64_t step = position_.epoch * loader_.batch_count() + step_of_epoch;
+    const int64_t step = position_.epoch * steps_per_epoch() + step_of_epoch;
     return config_.recipe.optimizer.learning_rate * schedule_.factor(step);
   }
 
-  void step(const Batch& batch) {
+  void step() {
+    optimizer_->zero_gradients();
+    for (int64_t i = 0; i < config_.recipe.accumulate; ++i) add_gradients(*loader_.next());
+    if (config_.recipe.clip_gradient_norm > 0) {
+      optimizer_->clip_gradient_norm(config_.recipe.clip_gradient_norm);
+    }
+    optimizer_->step(learning_rate(position_.step));
+    if (average_ != nullptr) average_->update();
+    ++position_.step;
+    ++steps_since_save_;
+  }
+
+  // Of the mean over all images of the step: the batches are of one size.
+  void add_gradients(const Batch& batch) {
     const at::Tensor images = batch.images.to(device_);
     const at::Tensor labels = batch.labels.to(device_);
     const NamedValues outputs = network_.forward(images, ForwardOptions{});
     const at::Tensor loss = losses::compute(config_.recipe.loss, outputs, labels);
     const double loss_value = loss.item<double>();
     if (!std::isfinite(loss_value)) stop_for_loss(loss_value, images);
-
-    optimizer_->zero_gradients();
-    torch::autograd::backward({loss}, {});
-    if (config_.recipe.clip_gradient_norm > 0) {
-      optimizer_->clip_gradient_norm(config_.recipe.clip_gradient_norm);
-    }
-    optimizer_->step(learning_rate(position_.step));
-    if (average_ != nullptr) average_->update();
+    const int64_t parts = config_.recipe.accumulate;
+    torch::autograd::backward({parts == 1 ? loss : loss / static_cast<double>(parts)}, {});
 
     const int64_t count = batch.labels.size(0);
     position_.loss_sum += loss_value * static_cast<double>(count);
     position_.correct += outputs.at("logits").argmax(1).eq(labels).sum().item<int64_t>();
     position_.images += count;
-    ++position_.step;
-    ++steps_since_save_;
   }
 
   [[noreturn]] void stop_for_loss(double loss, const at::Tensor& images) {
@@ -265,14 +281,14 @@ class Trainer::State {
 
   StepProgress progress() const {
     const auto done = static_cast<double>(position_.step);
-    return {.epoch = position_.epoch + 1,
-            .step = position_.step,
-            .steps_per_epoch = loader_.batch_count(),
-            .loss = position_.loss_sum / static_cast<double>(position_.images),
-            .images_per_second = static_cast<double>(position_.images) / position_.seconds,
-            .waited_share = position_.waited_seconds / position_.seconds,
-            .seconds_left =
-                position_.seconds / done * (static_cast<double>(loader_.batch_count()) - done)};
+    return {
+        .epoch = position_.epoch + 1,
+        .step = position_.step,
+        .steps_per_epoch = steps_per_epoch(),
+        .loss = position_.loss_sum / static_cast<double>(position_.images),
+        .images_per_second = static_cast<double>(position_.images) / position_.seconds,
+        .waited_share = position_.waited_seconds / position_.seconds,
+        .seconds_left = position_.seconds / done * (static_cast<double>(steps_per_epoch()) - done)};
   }
 
   void check_weights_are_finite() const {
@@ -309,7 +325,7 @@ class Trainer::State {
   EpochMetrics measure_epoch() {
     const auto images = static_cast<double>(position_.images);
     EpochMetrics metrics{.epoch = position_.epoch + 1,
-                         .learning_rate = learning_rate(loader_.batch_count() - 1),
+                         .learning_rate = learning_rate(steps_per_epoch() - 1),
                          .train_loss = position_.loss_sum / images,
                          .train_accuracy = static_cast<double>(position_.correct) / images,
                          .validation_loss = kNaN,

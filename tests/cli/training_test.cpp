@@ -2,6 +2,7 @@
 #include <ATen/ops/equal.h>
 #include <signal.h>
 
+#include <array>
 #include <chrono>
 #include <cmath>
 #include <thread>
@@ -64,6 +65,7 @@ TEST_F(Training, RefusesToChangeARunThatIsResumed) {
                                           {"--freeze", "conv1"},
                                           {"--survival", "0.5"},
                                           {"--ensemble", "2"},
+                                          {"--accumulate", "2"},
                                           {"--convolution", "direct"}}) {
     expect_failure({"train", "--resume", "run", flag, value}, 2, {"keeps what its recipe.json"});
   }
@@ -75,6 +77,18 @@ TEST_F(Training, ARunKeepsItsConvolution) {
   expect_failure(
       joined({"train", "lenet5", "--out", "other", "--convolution", "winogard"}, quick_flags()), 2,
       {"\"winogard\"", "did you mean \"winograd\"?"});
+}
+
+TEST_F(Training, ARunKeepsHowManyBatchesMakeAStep) {
+  ASSERT_EQ(train("run", {"--epochs", "1", "--accumulate", "2"}).exit_code, 0);
+  EXPECT_EQ(read_json(folder_ / "run/recipe.json")["recipe"]["accumulate"], 2);
+  for (const auto& [flag, value, what] :
+       {std::array{"--accumulate", "0", "--accumulate"},
+        std::array{"--set", "accumulate=0", "accumulate must be at least 1"},
+        std::array{"--accumulate", "1000", "use a smaller accumulate"}}) {
+    expect_failure(joined({"train", "lenet5", "--out", "other", flag, value}, quick_flags()), 2,
+                   {what});
+  }
 }
 
 TEST_F(Training, RefusesAFolderThatHoldsARun) {

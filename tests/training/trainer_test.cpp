@@ -136,6 +136,56 @@ TEST_F(TrainerTest, AStoppedRunGoesOnWithItsFrozenLayers) {
   expect_a_stopped_run_goes_on(c);
 }
 
+TEST_F(TrainerTest, AStoppedRunGoesOnBetweenStepsOfSeveralBatches) {
+  RunConfig c = config();
+  c.recipe.batch_size = 6;
+  c.recipe.accumulate = 3;
+  expect_a_stopped_run_goes_on(c);
+}
+
+// Without batch-norm and dropout, in whatever parts a step's images come.
+TEST_F(TrainerTest, SeveralBatchesMakeTheStepOfOneLargeBatch) {
+  RunConfig c = config();
+  c.recipe.epochs = 2;
+  c.recipe.batch_size = 32;
+  c.recipe.optimizer = {.learning_rate = 0.05, .momentum = 0.9, .weight_decay = 1e-3};
+  c.recipe.schedule = {.kind = ScheduleOptions::Kind::kCosine, .warmup_epochs = 0.5};
+  c.recipe.clip_gradient_norm = 1;
+  Trainer whole = Trainer::start(c, options("whole"));
+  whole.train();
+  c.recipe.batch_size = 8;
+  c.recipe.accumulate = 4;
+  Stopper observer(-1);
+  TrainerOptions o = options("parts");
+  o.observer = &observer;
+  Trainer parts = Trainer::start(c, o);
+  parts.train();
+
+  constexpr double kRounding = 1e-5;
+  for (const auto& [key, tensor] : whole.network().tensors()) {
+    EXPECT_LT((parts.network().tensor(key) - tensor).abs().max().item<double>(), kRounding) << key;
+  }
+  const auto a = read_metrics(folder_ / "whole" / "metrics.jsonl");
+  for (size_t i = 0; i < a.size(); ++i) {
+    EXPECT_NEAR(observer.epochs[i].train_loss, a[i].train_loss, kRounding);
+    EXPECT_EQ(observer.epochs[i].learning_rate, a[i].learning_rate);
+    EXPECT_EQ(observer.epochs[i].train_accuracy, a[i].train_accuracy);
+  }
+}
+
+TEST_F(TrainerTest, AStepOfMoreBatchesThanThereAreIsRefused) {
+  RunConfig c = config();
+  c.recipe.accumulate = 9;  // of 20; there are 160 images
+  try {
+    Trainer::start(c, options("run"));
+    FAIL() << "went on";
+  } catch (const std::invalid_argument& error) {
+    EXPECT_NE(std::string(error.what()).find("needs 180 training images, there are 160"),
+              std::string::npos)
+        << error.what();
+  }
+}
+
 // Which blocks are there comes from the generator that the checkpoint saves.
 TEST_F(TrainerTest, AStoppedRunGoesOnWithTheSameDepths) {
   RunConfig c = config();

@@ -49,6 +49,9 @@ struct Recipe {
   std::map<std::string, std::string> sources;  ///< of single values: "optimizer.momentum"
   int64_t epochs = 10;
   int64_t batch_size = 128;
+  /// Batches whose gradients make up one step of the optimiser: it sees accumulate * batch_size
+  /// images, in the memory of batch_size. Batch-norms go by each batch alone.
+  int64_t accumulate = 1;
   /// Training images held out to choose the best epoch by; 0: none are, and the last epoch counts.
   int64_t validation_size = 0;
   Preprocessing train_transforms;
