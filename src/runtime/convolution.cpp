@@ -9,8 +9,8 @@
 #include <algorithm>
 
 #include "runtime/first_derivative.h"
-#include "runtime/winograd.h"
 #include "runtime/grouped_convolution.h"
+#include "runtime/winograd.h"
 
 namespace striate {
 
