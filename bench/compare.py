@@ -13,56 +13,72 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PYTORCH = [sys.executable, str(ROOT / "bench" / "pytorch_bench.py")]
+ENGINE = [sys.executable, str(ROOT / "bench" / "engine_bench.py")]
 TUNED = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "68719476736"}
 NETWORKS = ["alexnet", "vgg16", "googlenet", "resnet18", "resnet50", "resnext50_32x4d",
             "densenet121", "squeezenet1_1"]
+INFERENCE_NETWORKS = ["resnet50", "vgg16", "densenet121", "googlenet", "squeezenet1_1",
+                      "resnext50_32x4d"]
 
 
-def contestants(mode, striate):
+def contestants(options):
     """Name, command, environment; ours first."""
-    return [
-        ("striate", [striate, "bench", mode], {}),
+    mode = options.mode
+    ours = [("striate", [options.striate, "bench", mode], {})]
+    pytorch = [
         ("pytorch", PYTORCH + [mode], {}),
         ("pytorch channels last", PYTORCH + [mode, "--channels-last"], {}),
-        ("pytorch channels last, tuned allocator", PYTORCH + [mode, "--channels-last"], TUNED),
     ]
+    if mode == "train":
+        pytorch += [
+            ("pytorch compiled", PYTORCH + [mode, "--channels-last", "--compile"], {}),
+            ("pytorch channels last, tuned allocator", PYTORCH + [mode, "--channels-last"], TUNED),
+        ]
+        return ours + pytorch
+    engines = ["openvino"] if options.precision == "bf16" else ["onnxruntime", "openvino", "ncnn"]
+    return ours + pytorch + [(name, ENGINE + [name], {}) for name in engines]
 
 
 def measure(command, network, environment, options):
     arguments = ["--batch-size", str(options.batch_size), "--steps", str(options.steps),
-                 "--warmup-steps", "2", "--threads", str(options.threads)]
+                 "--warmup-steps", "2", "--threads", str(options.threads),
+                 "--precision", options.precision]
     if command[0] == options.striate:
         arguments.append("--json")
     result = subprocess.run(command + [network] + arguments, env=os.environ | environment,
-                            stdout=subprocess.PIPE, check=True)
-    return json.loads(result.stdout)
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT)
+    if result.returncode != 0:
+        raise SystemExit(f"{' '.join(command)} {network}:\n{result.stderr.decode()}")
+    return json.loads(result.stdout.decode().strip().splitlines()[-1])
 
 
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("mode", choices=["train", "infer"])
-    parser.add_argument("--networks", nargs="+", default=NETWORKS)
+    parser.add_argument("--networks", nargs="+", default=None)
+    parser.add_argument("--precision", choices=["float32", "bf16"], default="float32")
     parser.add_argument("--batch-size", type=int, default=16)
     parser.add_argument("--steps", type=int, default=3)
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--striate", default=str(ROOT / "build" / "release" / "bin" / "striate"))
     options = parser.parse_args()
+    networks = options.networks or (NETWORKS if options.mode == "train" else INFERENCE_NETWORKS)
 
     rows = []
     gains = []
-    for network in options.networks:
+    for network in networks:
         runs = {}
         for _ in range(options.rounds):
-            for name, command, environment in contestants(options.mode, options.striate):
+            for name, command, environment in contestants(options):
                 run = measure(command, network, environment, options)
                 runs.setdefault(name, []).append(run)
         seconds = {name: statistics.median(r["median_seconds"] for r in all_runs)
                    for name, all_runs in runs.items()}
         for name, all_runs in runs.items():
             rows.append({
-                "mode": options.mode, "network": network, "who": name,
-                "batch_size": options.batch_size, "threads": options.threads,
+                "mode": options.mode, "precision": options.precision, "network": network,
+                "who": name, "batch_size": options.batch_size, "threads": options.threads,
                 "seconds": round(seconds[name], 4),
                 "fastest": round(min(r["fastest_seconds"] for r in all_runs), 4),
                 "slowest": round(max(r["slowest_seconds"] for r in all_runs), 4),
@@ -71,15 +87,16 @@ def main():
             })
             print("{network:16} {who:40} {seconds:8.4f} s ({fastest:.4f} to {slowest:.4f}) "
                   "{striate_is_faster:6.2f} {peak_memory_mb:6} MB".format(**rows[-1]), flush=True)
-        shipped = [s for name, s in seconds.items() if name.startswith("pytorch") and
-                   "tuned" not in name]
-        gains.append(min(shipped) / seconds["striate"])
-        print(f"{network:16} against the best of PyTorch as it comes: {gains[-1]:.2f}", flush=True)
+        others = [s for name, s in seconds.items() if name != "striate" and "tuned" not in name]
+        gains.append(min(others) / seconds["striate"])
+        print(f"{network:16} against the best of them as it comes: {gains[-1]:.2f}", flush=True)
     print(f"geometric mean of {len(gains)} networks: {statistics.geometric_mean(gains):.2f}")
 
     folder = ROOT / "bench" / "results"
     folder.mkdir(exist_ok=True)
-    path = folder / f"{options.mode}-{datetime.date.today()}.csv"
+    kind = options.mode if options.precision == "float32" else f"{options.mode}-bf16"
+    size = "" if options.batch_size == 16 else f"-batch-{options.batch_size}"
+    path = folder / f"{kind}{size}-{datetime.date.today()}.csv"
     with open(path, "w", newline="") as file:
         writer = csv.DictWriter(file, rows[0].keys())
         writer.writeheader()

@@ -56,7 +56,7 @@ def openvino_step(options, images):
     model = core.compile_model(
         core.read_model(onnx_file(options)), "CPU",
         {"INFERENCE_NUM_THREADS": options.threads, "NUM_STREAMS": 1,
-         "INFERENCE_PRECISION_HINT": {"float32": "f32", "bfloat16": "bf16"}[options.precision],
+         "INFERENCE_PRECISION_HINT": {"float32": "f32", "bf16": "bf16"}[options.precision],
          "PERFORMANCE_HINT": "LATENCY" if options.batch_size == 1 else "THROUGHPUT"})
     request = model.create_infer_request()
     return lambda: request.infer({0: images}, share_inputs=True)
@@ -68,7 +68,7 @@ def ncnn_step(options, images):
     net = ncnn.Net()
     net.opt.num_threads = options.threads
     net.opt.use_fp16_packed = net.opt.use_fp16_storage = net.opt.use_fp16_arithmetic = False
-    net.opt.use_bf16_storage = options.precision == "bfloat16"
+    net.opt.use_bf16_storage = options.precision == "bf16"
     if net.load_param(param) != 0 or net.load_model(weights) != 0:
         raise SystemExit(f"ncnn can't read {param}")
 
@@ -90,7 +90,7 @@ def main():
     parser.add_argument("--steps", type=int, default=5)
     parser.add_argument("--warmup-steps", type=int, default=2)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--precision", choices=["float32", "bfloat16"], default="float32")
+    parser.add_argument("--precision", choices=["float32", "bf16"], default="float32")
     parser.add_argument("--cache", type=pathlib.Path, default=pathlib.Path(".deps/bench-models"))
     options = parser.parse_args()
     options.cache.mkdir(parents=True, exist_ok=True)

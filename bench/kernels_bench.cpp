@@ -135,7 +135,7 @@ void batch_norm_apply(benchmark::State& state) {
   const auto scale = values(channels);
   std::vector<float> y(x.size());
   for (auto _ : state) {
-    kernels::norm_apply({.x = x.data(),
+    kernels::norm_apply<float>({.x = x.data(),
                          .residual = nullptr,
                          .scale = scale.data(),
                          .shift = scale.data(),

@@ -22,6 +22,9 @@ def arguments():
     parser.add_argument("--warmup-steps", type=int, default=2)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--channels-last", action="store_true")
+    parser.add_argument("--compile", action="store_true", help="torch.compile")
+    parser.add_argument("--precision", choices=["float32", "bf16"], default="float32",
+                        help="bf16: torch.autocast")
     return parser.parse_args()
 
 
@@ -39,15 +42,21 @@ def main():
     optimizer = torch.optim.SGD(model.parameters(), 1e-4, momentum=0.9, weight_decay=1e-4)
     loss_of = torch.nn.CrossEntropyLoss()
 
+    run = torch.compile(model) if options.compile else model
+
+    def predict():
+        with torch.autocast("cpu", torch.bfloat16, enabled=options.precision == "bf16"):
+            return run(images)
+
     def train():
-        loss = loss_of(model(images), labels)
+        loss = loss_of(predict().float(), labels)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
 
     def infer():
         with torch.inference_mode():
-            model(images)
+            predict()
 
     step = train if options.mode == "train" else infer
     for _ in range(options.warmup_steps):

@@ -29,6 +29,7 @@ struct Options {
   int64_t warmup_steps = 2;
   int threads = 0;  // 0: all
   std::string convolution = "auto";
+  std::string precision = "float32";
   bool fuse = true;
   bool json = false;
 };
@@ -43,8 +44,9 @@ std::unique_ptr<Network> make_network(const Options& options) {
   ModelOptions model = find_model(options.model).defaults;
   if (options.size > 0) model.input[1] = model.input[2] = options.size;
   auto network = std::make_unique<Network>(build_model(options.model, model), /*seed=*/1);
-  network->set_execution(
-      {.convolution = convolution_algorithm(options.convolution), .fuse = options.fuse});
+  network->set_execution({.convolution = convolution_algorithm(options.convolution),
+                          .fuse = options.fuse,
+                          .precision = find_precision(options.precision)});
   return network;
 }
 
@@ -139,6 +141,7 @@ void add_mode(CLI::App& bench, const std::string& name, const std::string& text,
       ->add_option("--convolution", options->convolution,
                    "How 3x3 convolutions are computed: auto, direct or winograd")
       ->capture_default_str();
+  command->add_option("--precision", options->precision, "float32 or bf16")->capture_default_str();
   command->add_flag("!--no-fusion", options->fuse,
                     "Run batch-norm, shortcuts and ReLUs one by one");
   command->add_flag("--json", options->json, "Print JSON");

@@ -32,6 +32,8 @@ void add_training_flags(CLI::App& command, TrainingFlags& flags) {
       ->check(check_probability);
   command.add_option("--convolution", flags.convolution,
                      "How 3x3 convolutions are computed: auto (default), direct or winograd");
+  command.add_option("--precision", flags.precision,
+                     "What layers are computed in: float32 (default) or bf16");
   command.add_option("--device", flags.device, "cpu or cuda")->capture_default_str();
   command.add_option("--loader-threads", flags.loader_threads, "Threads that prepare images")
       ->check(CLI::Range(1, 64))
@@ -95,6 +97,7 @@ RunConfig resolve(const std::string& model, const TrainingFlags& flags) {
       .freeze_up_to = flags.freeze_up_to,
       .seed = flags.seed.value_or(1),
       .convolution = convolution_algorithm(flags.convolution.empty() ? "auto" : flags.convolution),
+      .precision = find_precision(flags.precision.empty() ? "float32" : flags.precision),
       .recipe = find_recipe(flags.recipe.empty() ? entry.recipe : flags.recipe)};
   for (const std::string& setting : flags.settings) apply(setting, config.recipe);
   if (flags.epochs > 0) config.recipe.epochs = flags.epochs;

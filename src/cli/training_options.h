@@ -22,6 +22,7 @@ struct TrainingFlags {
   double final_survival = 0;  ///< 0: the network's own
   std::string freeze_up_to;
   std::string convolution;  ///< "": auto
+  std::string precision;    ///< "": float32
   std::string device = "cpu";
   int loader_threads = 1;
   double checkpoint_seconds = 60;

@@ -24,15 +24,53 @@ constexpr int64_t kLanes = hn::MaxLanes(D());
 // written for each.
 constexpr int64_t kRows = 4;
 
+using Bits = hn::Rebind<uint32_t, D>;
+using Half = hn::Rebind<uint16_t, D>;
+
+V from_half(hn::Vec<Half> half) {
+  return hn::BitCast(D(), hn::ShiftLeft<16>(hn::PromoteTo(Bits(), half)));
+}
+
+hn::Vec<Half> to_half(V v) {
+  const Bits d;
+  const auto bits = hn::BitCast(d, v);
+  const auto odd = hn::And(hn::ShiftRight<16>(bits), hn::Set(d, 1U));
+  const auto rounded = hn::ShiftRight<16>(hn::Add(bits, hn::Add(odd, hn::Set(d, 0x7FFFU))));
+  const auto number = hn::RebindMask(d, hn::Eq(v, v));
+  const auto kept = hn::IfThenElse(number, rounded, hn::Set(d, 0x7FC0U));
+  return hn::DemoteTo(Half(), hn::BitCast(hn::Rebind<int32_t, D>(), kept));
+}
+
+const uint16_t* bits(const BFloat16* values) {
+  return reinterpret_cast<const uint16_t*>(values);
+}
+
+uint16_t* bits(BFloat16* values) {
+  return reinterpret_cast<uint16_t*>(values);
+}
+
 // A vector of channels from the one on that the pointer shows; of a part, `left` exist.
 struct Whole {
   static V load(const float* from, int64_t) { return hn::LoadU(D(), from); }
   static void store(V v, float* to, int64_t) { hn::StoreU(v, D(), to); }
+  static V load(const BFloat16* from, int64_t) { return from_half(hn::LoadU(Half(), bits(from))); }
+  static void store(V v, BFloat16* to, int64_t) { hn::StoreU(to_half(v), Half(), bits(to)); }
 };
 struct Part {
-  static hn::Mask<D> mask(int64_t left) { return hn::FirstN(D(), static_cast<size_t>(left)); }
-  static V load(const float* from, int64_t left) { return hn::MaskedLoad(mask(left), D(), from); }
-  static void store(V v, float* to, int64_t left) { hn::BlendedStore(v, mask(left), D(), to); }
+  template <typename Tag>
+  static hn::Mask<Tag> mask(Tag tag, int64_t left) {
+    return hn::FirstN(tag, static_cast<size_t>(left));
+  }
+  static V load(const float* from, int64_t left) {
+    return hn::MaskedLoad(mask(D(), left), D(), from);
+  }
+  static void store(V v, float* to, int64_t left) { hn::BlendedStore(v, mask(D(), left), D(), to); }
+  static V load(const BFloat16* from, int64_t left) {
+    return from_half(hn::MaskedLoad(mask(Half(), left), Half(), bits(from)));
+  }
+  static void store(V v, BFloat16* to, int64_t left) {
+    hn::BlendedStore(to_half(v), mask(Half(), left), Half(), bits(to));
+  }
 };
 
 template <typename Body>
@@ -62,7 +100,8 @@ void add_rows(int64_t rows, int64_t channels, float* sums, const Term& term) {
   });
 }
 
-void Statistics(const float* x, int64_t rows, int64_t channels, float* mean,
+template <typename T>
+void statistics(const T* x, int64_t rows, int64_t channels, float* mean,
                 float* squared_deviations) {
   const auto at = [&](int64_t row, int64_t c, auto access) {
     return access.load(x + row * channels + c, channels - c);
@@ -78,8 +117,8 @@ void Statistics(const float* x, int64_t rows, int64_t channels, float* mean,
   });
 }
 
-template <bool residual, bool relu>
-void apply(const NormApply& norm, int64_t rows, int64_t channels) {
+template <bool residual, bool relu, typename T>
+void apply(const NormApply<T>& norm, int64_t rows, int64_t channels) {
   for (int64_t row = 0; row < rows; ++row) {
     for_vectors(channels, [&](int64_t c, auto access) {
       const int64_t at = row * channels + c;
@@ -93,7 +132,8 @@ void apply(const NormApply& norm, int64_t rows, int64_t channels) {
   }
 }
 
-void Apply(const NormApply& norm, int64_t rows, int64_t channels) {
+template <typename T>
+void apply_any(const NormApply<T>& norm, int64_t rows, int64_t channels) {
   if (norm.residual != nullptr) {
     norm.relu ? apply<true, true>(norm, rows, channels) : apply<true, false>(norm, rows, channels);
   } else {
@@ -103,15 +143,15 @@ void Apply(const NormApply& norm, int64_t rows, int64_t channels) {
 }
 
 // The gradient behind the ReLU, if there is one.
-template <bool relu, typename Access>
-HWY_INLINE V gradient_at(const NormGradient& norm, int64_t at, int64_t left, Access access) {
+template <bool relu, typename T, typename Access>
+HWY_INLINE V gradient_at(const NormGradient<T>& norm, int64_t at, int64_t left, Access access) {
   const V g = access.load(norm.gradient + at, left);
   if (!relu) return g;
   return hn::IfThenElseZero(hn::Gt(access.load(norm.output + at, left), hn::Zero(D())), g);
 }
 
-template <bool relu>
-void reduce_gradient(const NormGradient& norm, int64_t rows, int64_t channels, float* sums,
+template <bool relu, typename T>
+void reduce_gradient(const NormGradient<T>& norm, int64_t rows, int64_t channels, float* sums,
                      float* products) {
   std::fill_n(sums, channels, 0.0F);
   std::fill_n(products, channels, 0.0F);
@@ -133,14 +173,15 @@ void reduce_gradient(const NormGradient& norm, int64_t rows, int64_t channels, f
   });
 }
 
-void ReduceGradient(const NormGradient& norm, int64_t rows, int64_t channels, float* sums,
-                    float* products) {
+template <typename T>
+void reduce_any_gradient(const NormGradient<T>& norm, int64_t rows, int64_t channels, float* sums,
+                         float* products) {
   norm.output != nullptr ? reduce_gradient<true>(norm, rows, channels, sums, products)
                          : reduce_gradient<false>(norm, rows, channels, sums, products);
 }
 
-template <bool relu>
-void input_gradient(const NormGradient& norm, const NormInputGradient& to, int64_t rows,
+template <bool relu, typename T>
+void input_gradient(const NormGradient<T>& norm, const NormInputGradient<T>& to, int64_t rows,
                     int64_t channels) {
   for (int64_t row = 0; row < rows; ++row) {
     for_vectors(channels, [&](int64_t c, auto access) {
@@ -156,10 +197,43 @@ void input_gradient(const NormGradient& norm, const NormInputGradient& to, int64
   }
 }
 
-void InputGradient(const NormGradient& norm, const NormInputGradient& to, int64_t rows,
-                   int64_t channels) {
+template <typename T>
+void any_input_gradient(const NormGradient<T>& norm, const NormInputGradient<T>& to, int64_t rows,
+                        int64_t channels) {
   norm.output != nullptr ? input_gradient<true>(norm, to, rows, channels)
                          : input_gradient<false>(norm, to, rows, channels);
+}
+
+// One of each type, for the dispatch.
+void StatisticsFloat(const float* x, int64_t rows, int64_t channels, float* mean,
+                     float* squared_deviations) {
+  statistics(x, rows, channels, mean, squared_deviations);
+}
+void StatisticsBFloat16(const BFloat16* x, int64_t rows, int64_t channels, float* mean,
+                        float* squared_deviations) {
+  statistics(x, rows, channels, mean, squared_deviations);
+}
+void ApplyFloat(const NormApply<float>& norm, int64_t rows, int64_t channels) {
+  apply_any(norm, rows, channels);
+}
+void ApplyBFloat16(const NormApply<BFloat16>& norm, int64_t rows, int64_t channels) {
+  apply_any(norm, rows, channels);
+}
+void ReduceGradientFloat(const NormGradient<float>& norm, int64_t rows, int64_t channels,
+                         float* sums, float* products) {
+  reduce_any_gradient(norm, rows, channels, sums, products);
+}
+void ReduceGradientBFloat16(const NormGradient<BFloat16>& norm, int64_t rows, int64_t channels,
+                            float* sums, float* products) {
+  reduce_any_gradient(norm, rows, channels, sums, products);
+}
+void InputGradientFloat(const NormGradient<float>& norm, const NormInputGradient<float>& to,
+                        int64_t rows, int64_t channels) {
+  any_input_gradient(norm, to, rows, channels);
+}
+void InputGradientBFloat16(const NormGradient<BFloat16>& norm,
+                           const NormInputGradient<BFloat16>& to, int64_t rows, int64_t channels) {
+  any_input_gradient(norm, to, rows, channels);
 }
 
 }  // namespace
@@ -170,28 +244,55 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace striate::kernels {
 
-HWY_EXPORT(Statistics);
-HWY_EXPORT(Apply);
-HWY_EXPORT(ReduceGradient);
-HWY_EXPORT(InputGradient);
+HWY_EXPORT(StatisticsFloat);
+HWY_EXPORT(StatisticsBFloat16);
+HWY_EXPORT(ApplyFloat);
+HWY_EXPORT(ApplyBFloat16);
+HWY_EXPORT(ReduceGradientFloat);
+HWY_EXPORT(ReduceGradientBFloat16);
+HWY_EXPORT(InputGradientFloat);
+HWY_EXPORT(InputGradientBFloat16);
 
+template <>
 void norm_statistics(const float* x, int64_t rows, int64_t channels, float* mean,
                      float* squared_deviations) {
-  HWY_DYNAMIC_DISPATCH(Statistics)(x, rows, channels, mean, squared_deviations);
+  HWY_DYNAMIC_DISPATCH(StatisticsFloat)(x, rows, channels, mean, squared_deviations);
+}
+template <>
+void norm_statistics(const BFloat16* x, int64_t rows, int64_t channels, float* mean,
+                     float* squared_deviations) {
+  HWY_DYNAMIC_DISPATCH(StatisticsBFloat16)(x, rows, channels, mean, squared_deviations);
 }
 
-void norm_apply(const NormApply& norm, int64_t rows, int64_t channels) {
-  HWY_DYNAMIC_DISPATCH(Apply)(norm, rows, channels);
+template <>
+void norm_apply(const NormApply<float>& norm, int64_t rows, int64_t channels) {
+  HWY_DYNAMIC_DISPATCH(ApplyFloat)(norm, rows, channels);
+}
+template <>
+void norm_apply(const NormApply<BFloat16>& norm, int64_t rows, int64_t channels) {
+  HWY_DYNAMIC_DISPATCH(ApplyBFloat16)(norm, rows, channels);
 }
 
-void norm_reduce_gradient(const NormGradient& norm, int64_t rows, int64_t channels, float* sums,
-                          float* products) {
-  HWY_DYNAMIC_DISPATCH(ReduceGradient)(norm, rows, channels, sums, products);
+template <>
+void norm_reduce_gradient(const NormGradient<float>& norm, int64_t rows, int64_t channels,
+                          float* sums, float* products) {
+  HWY_DYNAMIC_DISPATCH(ReduceGradientFloat)(norm, rows, channels, sums, products);
+}
+template <>
+void norm_reduce_gradient(const NormGradient<BFloat16>& norm, int64_t rows, int64_t channels,
+                          float* sums, float* products) {
+  HWY_DYNAMIC_DISPATCH(ReduceGradientBFloat16)(norm, rows, channels, sums, products);
 }
 
-void norm_input_gradient(const NormGradient& norm, const NormInputGradient& to, int64_t rows,
-                         int64_t channels) {
-  HWY_DYNAMIC_DISPATCH(InputGradient)(norm, to, rows, channels);
+template <>
+void norm_input_gradient(const NormGradient<float>& norm, const NormInputGradient<float>& to,
+                         int64_t rows, int64_t channels) {
+  HWY_DYNAMIC_DISPATCH(InputGradientFloat)(norm, to, rows, channels);
+}
+template <>
+void norm_input_gradient(const NormGradient<BFloat16>& norm, const NormInputGradient<BFloat16>& to,
+                         int64_t rows, int64_t channels) {
+  HWY_DYNAMIC_DISPATCH(InputGradientBFloat16)(norm, to, rows, channels);
 }
 
 }  // namespace striate::kernels

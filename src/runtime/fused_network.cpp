@@ -10,6 +10,7 @@
 #include "kernels/batch_norm.h"
 #include "kernels/direct_convolution.h"
 #include "runtime/fused_plan.h"
+#include "runtime/grouped_convolution.h"
 #include "runtime/node_run.h"
 #include "runtime/pooling.h"
 #include "runtime/winograd.h"
@@ -286,12 +287,21 @@ class FusedNetwork::Steps {
     return algorithm_ == ConvolutionAlgorithm::kWinograd;
   }
 
-  void run_grouped(const PreparedStep& prepared, const Conv2d& conv) {
+  void run_grouped(PreparedStep& prepared, const Conv2d& conv) {
     const FusedStep& step = prepared.step;
-    at::Tensor value = at::conv2d(input(step), prepared.kernels.permute({0, 3, 1, 2}),
-                                  prepared.bias, {conv.stride.height, conv.stride.width},
-                                  {conv.padding.height, conv.padding.width},
-                                  {conv.dilation.height, conv.dilation.width}, conv.groups);
+    const at::Tensor weight = prepared.kernels.permute({0, 3, 1, 2});
+    if (algorithm_ != ConvolutionAlgorithm::kDirect && !step.shortcut.has_value() &&
+        can_be_grouped(conv, input(step))) {
+      if (!prepared.direct.defined()) prepared.direct = pack_grouped(conv, weight);
+      return keep(
+          step.output,
+          grouped_convolve(conv, input(step),
+                           {.packed = prepared.direct, .bias = prepared.bias, .relu = step.relu}));
+    }
+    at::Tensor value =
+        at::conv2d(input(step), weight, prepared.bias, {conv.stride.height, conv.stride.width},
+                   {conv.padding.height, conv.padding.width},
+                   {conv.dilation.height, conv.dilation.width}, conv.groups);
     if (step.shortcut.has_value()) value += values_[at(*step.shortcut)];
     if (step.relu) at::relu_(value);
     keep(step.output, value);
@@ -308,13 +318,13 @@ class FusedNetwork::Steps {
     at::parallel_for(0, x.size(0) * x.size(2) * x.size(3), 64, [&](int64_t begin, int64_t end) {
       const int64_t count = dense ? end - begin : 1;
       for (int64_t row = begin; row < end; row += count) {
-        kernels::norm_apply({.x = data(x) + row * x_stride,
-                             .residual = nullptr,
-                             .scale = data(prepared.norm.scale),
-                             .shift = data(prepared.norm.shift),
-                             .relu = step.relu,
-                             .y = data(y) + row * y_stride},
-                            count, channels);
+        kernels::norm_apply<float>({.x = data(x) + row * x_stride,
+                                    .residual = nullptr,
+                                    .scale = data(prepared.norm.scale),
+                                    .shift = data(prepared.norm.shift),
+                                    .relu = step.relu,
+                                    .y = data(y) + row * y_stride},
+                                   count, channels);
       }
     });
   }
@@ -370,8 +380,9 @@ class FusedNetwork::Steps {
 };
 
 bool FusedNetwork::can_run(const Network& network) {
-  return network.layout() == Layout::kChannelsLast && network.execution().fuse &&
-         !network.column().has_value() &&
+  const Execution& execution = network.execution();
+  return network.layout() == Layout::kChannelsLast && execution.fuse &&
+         execution.precision == Precision::kFloat32 && !network.column().has_value() &&
          std::ranges::all_of(network.tensors(), [](const auto& named) {
            const at::Tensor& tensor = named.second;
            return tensor.is_cpu() &&

@@ -251,6 +251,7 @@ NamedValues Network::run(const at::Tensor& images, const Wanted& wanted,
   // In PyTorch's layout, numbers are to be PyTorch's.
   if (layout_ == Layout::kChannelsLast) {
     pass.execution = execution_;
+    if (images.scalar_type() != at::kFloat) pass.execution.precision = Precision::kFloat32;
   } else {
     pass.execution = {.convolution = ConvolutionAlgorithm::kDirect, .fuse = false};
   }
@@ -260,7 +261,8 @@ NamedValues Network::run(const at::Tensor& images, const Wanted& wanted,
 
   NamedValues result;
   std::vector<at::Tensor> values(steps.size());
-  values[0] = in_layout(images);
+  const bool lower = pass.execution.precision == Precision::kBFloat16;
+  values[0] = in_layout(lower ? images.to(at::kBFloat16) : images);
   for (int64_t i = 0; i < std::ssize(steps); ++i) {
     const PlannedStep& step = steps[static_cast<size_t>(i)];
     const Node& node = graph_.node({i});
@@ -274,7 +276,8 @@ NamedValues Network::run(const at::Tensor& images, const Wanted& wanted,
       Shape batch = node.shape;
       batch.insert(batch.begin(), images.size(0));
       for (const std::string& name : want->second) {
-        result[name] = value.defined() ? value : at::zeros(batch, images.options());
+        result[name] =
+            value.defined() ? value.to(images.scalar_type()) : at::zeros(batch, images.options());
       }
     }
     for (const int64_t used : step.free_after) values[static_cast<size_t>(used)].reset();

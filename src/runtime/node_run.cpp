@@ -45,6 +45,11 @@ const at::Tensor& NodeRun::weight() const {
   return step.tensors.at("weight");
 }
 
+at::Tensor NodeRun::in_precision(const at::Tensor& tensor) const {
+  const bool lower = execution.precision == Precision::kBFloat16 && tensor.defined();
+  return lower ? tensor.to(at::kBFloat16) : tensor;
+}
+
 at::Tensor NodeRun::operator()(const Input&) const {
   return values[0];
 }
@@ -53,11 +58,12 @@ at::Tensor NodeRun::operator()(const Conv2d& conv) const {
   const at::Tensor kernel = step.connection_mask.defined()
                                 ? weight() * step.connection_mask.to(weight().options())
                                 : weight();
-  return convolve(conv, execution.convolution, input(), kernel, optional("bias"));
+  return convolve(conv, execution.convolution, in_precision(input()), in_precision(kernel),
+                  in_precision(optional("bias")));
 }
 
 at::Tensor NodeRun::operator()(const Linear&) const {
-  return at::linear(input(), weight(), optional("bias"));
+  return at::linear(in_precision(input()), in_precision(weight()), in_precision(optional("bias")));
 }
 
 at::Tensor NodeRun::operator()(const BatchNorm2d& norm) const {
@@ -151,7 +157,9 @@ at::Tensor NodeRun::operator()(const AdaptiveAvgPool2d& pool) const {
 
 // LibTorch has it as a function of torch::nn::functional only, whose header is heavy.
 at::Tensor NodeRun::operator()(const LocalResponseNorm& norm) const {
-  const at::Tensor& x = input();
+  // Its sums of squares need more bits than bfloat16 has.
+  const bool lower = input().scalar_type() == at::kBFloat16;
+  const at::Tensor x = lower ? input().to(at::kFloat) : input();
   const int64_t before = norm.size / 2;
   const int64_t after = (norm.size - 1) / 2;
   const at::Tensor squares = at::constant_pad_nd(x * x, {0, 0, 0, 0, before, after});

@@ -64,6 +64,8 @@ struct NodeRun {
   const at::Tensor& input(size_t index = 0) const;
   at::Tensor optional(const char* name) const;
   const at::Tensor& weight() const;
+  // In the pass's precision; with a gradient in the tensor's own.
+  at::Tensor in_precision(const at::Tensor& tensor) const;
   // Whether a batch-norm goes by the batch's statistics.
   bool measures() const;
   double momentum(const BatchNorm2d& norm) const;

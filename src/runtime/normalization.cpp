@@ -34,6 +34,22 @@ Rows rows_of(const at::Tensor& x) {
   return {x.size(0) * x.size(2) * x.size(3), x.size(1)};
 }
 
+// Calls `body` with a value of the kernels' type for a tensor's.
+template <typename Body>
+void with_type(const at::Tensor& x, const Body& body) {
+  x.scalar_type() == at::kBFloat16 ? body(kernels::BFloat16()) : body(float());
+}
+
+template <typename T>
+T* data(const at::Tensor& tensor) {
+  return tensor.defined() ? static_cast<T*>(tensor.data_ptr()) : nullptr;
+}
+
+template <typename T>
+T* from(T* values, int64_t at) {
+  return values == nullptr ? nullptr : values + at;
+}
+
 // Calls `body(first, count)` for chunks of rows, in all threads.
 template <typename Body>
 void for_chunks(const Rows& rows, const Body& body) {
@@ -118,18 +134,21 @@ at::Tensor channel_tensor(int64_t channels) {
 void apply_norm(const at::Tensor& x, const at::Tensor& shortcut, const at::Tensor& scale,
                 const at::Tensor& shift, bool relu, const at::Tensor& y) {
   const Rows rows = rows_of(x);
-  const float* from = x.const_data_ptr<float>();
-  const float* residual = shortcut.defined() ? shortcut.const_data_ptr<float>() : nullptr;
-  float* to = y.data_ptr<float>();
-  for_chunks(rows, [&](int64_t row, int64_t count) {
-    const int64_t at = row * rows.channels;
-    kernels::norm_apply({.x = from + at,
-                         .residual = residual == nullptr ? nullptr : residual + at,
-                         .scale = scale.const_data_ptr<float>(),
-                         .shift = shift.const_data_ptr<float>(),
-                         .relu = relu,
-                         .y = to + at},
-                        count, rows.channels);
+  with_type(x, [&](auto type) {
+    using T = decltype(type);
+    const T* values = data<T>(x);
+    const T* residual = data<T>(shortcut);
+    T* to = data<T>(y);
+    for_chunks(rows, [&](int64_t row, int64_t count) {
+      const int64_t at = row * rows.channels;
+      kernels::norm_apply<T>({.x = values + at,
+                              .residual = from(residual, at),
+                              .scale = scale.const_data_ptr<float>(),
+                              .shift = shift.const_data_ptr<float>(),
+                              .relu = relu,
+                              .y = to + at},
+                             count, rows.channels);
+    });
   });
 }
 
@@ -141,20 +160,36 @@ void move_running(const at::Tensor& running, const std::vector<double>& batch, d
   }
 }
 
+// What the gradients need of the values from `at` on; `saved` as FusedBatchNorm saves it.
+template <typename T>
+kernels::NormGradient<T> at_row(const variable_list& saved, const at::Tensor& gradient,
+                                int64_t at) {
+  return {.gradient = data<T>(gradient) + at,
+          .output = from(data<T>(saved[1]), at),
+          .x = data<T>(saved[0]) + at,
+          .mean = saved[2].const_data_ptr<float>()};
+}
+
 class FusedBatchNorm : public torch::autograd::Function<FusedBatchNorm> {
  public:
   static at::Tensor forward(AutogradContext* context, const at::Tensor& input,
                             const at::Tensor& weight, const at::Tensor& bias,
                             const std::optional<at::Tensor>& shortcut, const FusedNorm& norm) {
     const at::Tensor x = input.contiguous(kChannelsLast);
-    const at::Tensor added =
-        shortcut.has_value() ? shortcut->contiguous(kChannelsLast) : at::Tensor();
+    const at::Tensor added = shortcut.has_value()
+                                 ? shortcut->to(x.scalar_type()).contiguous(kChannelsLast)
+                                 : at::Tensor();
     const Rows rows = rows_of(x);
-    const float* from = x.const_data_ptr<float>();
-    const ChannelSums statistics =
-        reduce(rows, add_deviations, [&](int64_t row, int64_t count, float* mean, float* squares) {
-          kernels::norm_statistics(from + row * rows.channels, count, rows.channels, mean, squares);
-        });
+    ChannelSums statistics;
+    with_type(x, [&](auto type) {
+      using T = decltype(type);
+      const T* values = data<T>(x);
+      statistics = reduce(rows, add_deviations,
+                          [&](int64_t row, int64_t count, float* mean, float* squares) {
+                            kernels::norm_statistics(values + row * rows.channels, count,
+                                                     rows.channels, mean, squares);
+                          });
+    });
 
     const auto count = static_cast<double>(rows.count);
     const at::Tensor mean = channel_tensor(rows.channels);
@@ -185,20 +220,16 @@ class FusedBatchNorm : public torch::autograd::Function<FusedBatchNorm> {
     forbid_second_derivative();
     const variable_list saved = context->get_saved_variables();
     const at::Tensor& x = saved[0];
-    const at::Tensor g = gradients[0].contiguous(kChannelsLast);
+    const at::Tensor g = gradients[0].to(x.scalar_type()).contiguous(kChannelsLast);
     const Rows rows = rows_of(x);
-    const auto at_row = [&](int64_t row) {
-      const int64_t at = row * rows.channels;
-      return kernels::NormGradient{
-          .gradient = g.const_data_ptr<float>() + at,
-          .output = saved[1].defined() ? saved[1].const_data_ptr<float>() + at : nullptr,
-          .x = x.const_data_ptr<float>() + at,
-          .mean = saved[2].const_data_ptr<float>()};
-    };
-    const ChannelSums sums =
-        reduce(rows, add_sums, [&](int64_t row, int64_t count, float* sum, float* products) {
-          kernels::norm_reduce_gradient(at_row(row), count, rows.channels, sum, products);
-        });
+    ChannelSums sums;
+    with_type(x, [&](auto type) {
+      using T = decltype(type);
+      sums = reduce(rows, add_sums, [&](int64_t row, int64_t count, float* sum, float* products) {
+        kernels::norm_reduce_gradient(at_row<T>(saved, g, row * rows.channels), count,
+                                      rows.channels, sum, products);
+      });
+    });
 
     const at::Tensor weight_gradient = channel_tensor(rows.channels);
     const at::Tensor bias_gradient = channel_tensor(rows.channels);
@@ -222,16 +253,20 @@ class FusedBatchNorm : public torch::autograd::Function<FusedBatchNorm> {
       shortcut_gradient = saved[1].defined() ? at::empty_like(x) : g;
     }
     const bool writes = shortcut_gradient.defined() && saved[1].defined();
-    for_chunks(rows, [&](int64_t row, int64_t count) {
-      const int64_t at = row * rows.channels;
-      kernels::norm_input_gradient(
-          at_row(row),
-          {.scale = saved[4].const_data_ptr<float>(),
-           .offset = offset.const_data_ptr<float>(),
-           .slope = slope.const_data_ptr<float>(),
-           .input_gradient = input_gradient.data_ptr<float>() + at,
-           .residual_gradient = writes ? shortcut_gradient.data_ptr<float>() + at : nullptr},
-          count, rows.channels);
+    with_type(x, [&](auto type) {
+      using T = decltype(type);
+      T* to_input = data<T>(input_gradient);
+      T* to_shortcut = writes ? data<T>(shortcut_gradient) : nullptr;
+      for_chunks(rows, [&](int64_t row, int64_t count) {
+        const int64_t at = row * rows.channels;
+        kernels::norm_input_gradient<T>(at_row<T>(saved, g, at),
+                                        {.scale = saved[4].const_data_ptr<float>(),
+                                         .offset = offset.const_data_ptr<float>(),
+                                         .slope = slope.const_data_ptr<float>(),
+                                         .input_gradient = to_input + at,
+                                         .residual_gradient = from(to_shortcut, at)},
+                                        count, rows.channels);
+      });
     });
     return {input_gradient, weight_gradient, bias_gradient, shortcut_gradient, at::Tensor()};
   }
@@ -240,8 +275,8 @@ class FusedBatchNorm : public torch::autograd::Function<FusedBatchNorm> {
 }  // namespace
 
 bool can_normalize(const at::Tensor& input) {
-  return input.is_cpu() && input.scalar_type() == at::kFloat && input.dim() == 4 &&
-         input.numel() > 0;
+  const bool known = input.scalar_type() == at::kFloat || input.scalar_type() == at::kBFloat16;
+  return input.is_cpu() && known && input.dim() == 4 && input.numel() > 0;
 }
 
 at::Tensor normalize(const FusedNorm& norm, const at::Tensor& input, const at::Tensor& shortcut) {
@@ -253,7 +288,8 @@ at::Tensor normalize(const FusedNorm& norm, const at::Tensor& input, const at::T
 at::Tensor normalize_by_running(const FusedNorm& norm, const at::Tensor& input,
                                 const at::Tensor& shortcut) {
   const at::Tensor x = input.contiguous(kChannelsLast);
-  const at::Tensor added = shortcut.defined() ? shortcut.contiguous(kChannelsLast) : at::Tensor();
+  const at::Tensor added =
+      shortcut.defined() ? shortcut.to(x.scalar_type()).contiguous(kChannelsLast) : at::Tensor();
   const int64_t channels = x.size(1);
   const at::Tensor scale = channel_tensor(channels);
   const at::Tensor shift = channel_tensor(channels);

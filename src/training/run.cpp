@@ -22,6 +22,7 @@ Json to_json(const RunConfig& config) {
           {"freeze_up_to", config.freeze_up_to},
           {"seed", config.seed},
           {"convolution", to_string(config.convolution)},
+          {"precision", to_string(config.precision)},
           {"recipe", to_json(config.recipe)}};
 }
 
@@ -39,6 +40,7 @@ RunConfig run_config_from_json(const Json& json, const std::string& where) {
   config.seed = reader.get<uint64_t>("seed");
   config.convolution =
       convolution_algorithm(reader.get("convolution", to_string(config.convolution)));
+  config.precision = find_precision(reader.get("precision", to_string(config.precision)));
   config.recipe = recipe_from_json(reader.at("recipe"), where + ".recipe");
   reader.finish();
   if (!(config.final_survival >= 0 && config.final_survival <= 1)) {

@@ -122,7 +122,7 @@ class Trainer::State {
           config_.recipe.accumulate * loader_options().batch_size, data_.training->size()));
     }
     network_.to(device_);
-    network_.set_execution({.convolution = config_.convolution});
+    network_.set_execution({.convolution = config_.convolution, .precision = config_.precision});
     if (!config_.freeze_up_to.empty()) freeze();
     optimizer_ = std::make_unique<Optimizer>(network_, config_.recipe.optimizer);
     // The processor's is for dropped paths, whatever the device.

@@ -169,6 +169,16 @@ TEST_P(WaysOfComputing, AreAsExact) {
   EXPECT_LT(distance(winograd.logits, truth.logits),
             5e-5 + 4 * distance(plain.logits, truth.logits));
   EXPECT_LT(distance(winograd, truth), kKink + 4 * distance(plain, truth));
+
+  // bfloat16 is as exact as LibTorch's operators on it.
+  const Step plain_half = training_step(entry, {.convolution = ConvolutionAlgorithm::kDirect,
+                                                .fuse = false,
+                                                .precision = Precision::kBFloat16});
+  const Step half = training_step(entry, {.precision = Precision::kBFloat16});
+  EXPECT_GT(distance(half.logits, truth.logits), 1e-4) << "it is float32 still";
+  EXPECT_LT(distance(half.logits, truth.logits),
+            0.01 + 1.5 * distance(plain_half.logits, truth.logits));
+  EXPECT_LT(distance(half, truth), 0.05 + 1.5 * distance(plain_half, truth));
 }
 
 // One of each kind of block.

@@ -26,6 +26,8 @@ struct RunConfig {
   uint64_t seed = 1;
   /// Part of the run, as another algorithm rounds otherwise.
   ConvolutionAlgorithm convolution = ConvolutionAlgorithm::kAuto;
+  /// Of training and of the validation in it.
+  Precision precision = Precision::kFloat32;
   Recipe recipe;
 };
 
