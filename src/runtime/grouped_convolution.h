@@ -22,14 +22,15 @@ at::Tensor grouped_convolution(const Conv2d& conv, const at::Tensor& input,
 /// A weight (C, C / groups, 3, 3), float32, as `grouped_convolve` reads it; it holds on this
 /// processor only.
 at::Tensor pack_grouped(const Conv2d& conv, const at::Tensor& weight);
-/// The convolution alone, of a packed weight: (N, C, h, w) in channels last.
-/// @param bias  (C), or undefined
-/// @param relu  whether what is below zero becomes zero.
+/// What `grouped_convolve` takes beside its input.
 struct GroupedInference {
-  at::Tensor packed;
-  at::Tensor bias = {};
-  bool relu = false;
+  at::Tensor packed;     ///< from `pack_grouped`
+  at::Tensor bias = {};  ///< (C) float32, contiguous; or undefined
+  bool relu = false;     ///< whether what is below zero becomes zero
 };
+/// Such a convolution of a packed weight, and what follows it, without gradients.
+/// @param input  (N, C, H, W), of which `can_be_grouped` holds.
+/// @return       (N, C, h, w) in channels last.
 at::Tensor grouped_convolve(const Conv2d& conv, const at::Tensor& input,
                             const GroupedInference& inference);
 
