@@ -42,7 +42,7 @@ struct RandomCrop {
   int64_t size = 32;
   int64_t padding = 0;
 };
-/// A part of random area and aspect ratio, scaled (szegedy2015, 6).
+/// A part of random area and aspect ratio, scaled (szegedy2015, 6). Large JPEGs: decisions/0007.
 struct RandomResizedCrop {
   int64_t size = 224;
   std::array<double, 2> scale = {0.08, 1.0};
