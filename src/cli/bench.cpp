@@ -11,6 +11,7 @@
 
 #include "cli/bench.h"
 #include "cli/command.h"
+#include "cli/training_options.h"
 #include "striate/models/models.h"
 #include "striate/runtime/fused_network.h"
 #include "striate/runtime/network.h"
@@ -31,6 +32,7 @@ struct Options {
   std::string convolution = "auto";
   std::string precision = "float32";
   bool fuse = true;
+  std::vector<std::string> checkpoint_stages;
   bool json = false;
 };
 
@@ -99,6 +101,7 @@ void measure(const Options& options, const std::function<void()>& step) {
 
 void bench_training(const Options& options) {
   const std::unique_ptr<Network> network = make_network(options);
+  network->set_checkpoint_stages(options.checkpoint_stages);
   Optimizer optimizer(*network, {.learning_rate = 1e-4, .momentum = 0.9, .weight_decay = 1e-4});
   const Batch batch = random_batch(network->graph(), options.batch_size);
   measure(options, [&] {
@@ -144,6 +147,7 @@ void add_mode(CLI::App& bench, const std::string& name, const std::string& text,
   command->add_option("--precision", options->precision, "float32 or bf16")->capture_default_str();
   command->add_flag("!--no-fusion", options->fuse,
                     "Run batch-norm, shortcuts and ReLUs one by one");
+  if (name == "train") add_stages_flag(*command, options->checkpoint_stages);
   command->add_flag("--json", options->json, "Print JSON");
   command->callback([options, run] {
     if (options->threads > 0) at::set_num_threads(options->threads);

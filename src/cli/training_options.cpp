@@ -10,6 +10,14 @@
 
 namespace striate::cli {
 
+void add_stages_flag(CLI::App& command, std::vector<std::string>& stages) {
+  command
+      .add_option("--checkpoint-stages", stages,
+                  "Parts of the network to compute again in the backward pass instead of keeping "
+                  "their values: all, or names as layer1,layer2 or FIRST..LAST")
+      ->delimiter(',');
+}
+
 void add_training_flags(CLI::App& command, TrainingFlags& flags) {
   command.add_option("--data", flags.data, kDataSpellings);
   command.add_option("--recipe", flags.recipe, "A recipe's name or .json file");
@@ -41,6 +49,7 @@ void add_training_flags(CLI::App& command, TrainingFlags& flags) {
   command.add_option("--checkpoint-seconds", flags.checkpoint_seconds, "Save at least so often")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
+  add_stages_flag(command, flags.checkpoint_stages);
   command.add_option("--checkpoint-steps", flags.checkpoint_steps, "Save after so many steps, too")
       ->check(CLI::PositiveNumber);
 }
@@ -157,6 +166,7 @@ TrainerOptions trainer_options(const std::filesystem::path& run, const TrainingF
   return {.run = run,
           .loader_threads = flags.loader_threads,
           .device = flags.device,
+          .checkpoint_stages = flags.checkpoint_stages,
           .checkpoint_seconds = flags.checkpoint_seconds,
           .checkpoint_steps = flags.checkpoint_steps,
           .stop = &stop_requested(),

@@ -27,8 +27,11 @@ struct TrainingFlags {
   int loader_threads = 1;
   double checkpoint_seconds = 60;
   int64_t checkpoint_steps = 0;
+  std::vector<std::string> checkpoint_stages;
 };
 
+/// --checkpoint-stages, as `Network::set_checkpoint_stages` takes them.
+void add_stages_flag(CLI::App& command, std::vector<std::string>& stages);
 void add_training_flags(CLI::App& command, TrainingFlags& flags);
 
 /// The whole configuration of a run: the recipe (named, or the model's own), then the flags, with

@@ -8,6 +8,8 @@
 
 #include "runtime/node_run.h"
 #include "runtime/plan.h"
+#include "runtime/recompute.h"
+#include "runtime/stages.h"
 #include "striate/base/error.h"
 #include "striate/runtime/initialize.h"
 
@@ -19,6 +21,7 @@ struct Network::Pass {
   std::vector<std::optional<std::vector<int64_t>>> inputs;  // by node; of one not needed, none
   std::optional<double> statistics_momentum;                // see ForwardOptions
   Execution execution;
+  const std::vector<PlannedStep>* steps = nullptr;
 };
 
 Network::Network(Graph graph, uint64_t seed, Layout layout)
@@ -39,9 +42,13 @@ Network::Network(Graph graph, const Weights& weights, Layout layout)
   for (const TensorSpec& spec : specs_) {
     const at::ScalarType type = spec.kind == TensorSpec::Kind::kCounter ? at::kLong : at::kFloat;
     const auto found = weights.tensors.find(spec.key);
-    at::Tensor value = at::zeros(spec.shape, type);
-    if (found != weights.tensors.end()) value.copy_(found->second);
-    register_tensor(spec, in_layout(value));
+    if (found == weights.tensors.end()) {
+      register_tensor(spec, in_layout(at::zeros(spec.shape, type)));
+      continue;
+    }
+    // One copy, as the caller's tensors stay the caller's.
+    const at::Tensor value = in_layout(found->second.detach().to(type));
+    register_tensor(spec, value.is_alias_of(found->second) ? value.clone() : value);
   }
   plan();
 }
@@ -205,7 +212,7 @@ Network::Pass Network::draw_pass(const std::vector<int64_t>& wanted) const {
 }
 
 at::Tensor Network::execute(const PlannedStep& planned, int64_t index, const Pass& pass,
-                            std::vector<at::Tensor>& values, bool reuse_input) {
+                            std::vector<at::Tensor>& values, bool reuse_input, bool again) {
   const int64_t at = planned.first_node(index);
   const Node& node = graph_.node({at});
   const NodeRun run{node,
@@ -215,13 +222,55 @@ at::Tensor Network::execute(const PlannedStep& planned, int64_t index, const Pas
                     is_training(),
                     pass.statistics_momentum,
                     pass.execution,
-                    reuse_input};
+                    reuse_input,
+                    again};
   try {
     if (planned.pooled.has_value()) return run.run_group(*planned.pooled);
     return planned.group.has_value() ? run.run_group(*planned.group) : std::visit(run, node.op);
   } catch (const c10::Error& error) {
     throw Error(fmt::format("[{}] {}", node.name, error.what_without_backtrace()));
   }
+}
+
+void Network::set_checkpoint_stages(const std::vector<std::string>& names) {
+  stages_ = find_stages(graph_, fused_, names);
+}
+
+const Stage* Network::stage_at(int64_t node, const Pass& pass, const Wanted& wanted) const {
+  if (!is_training() || !at::GradMode::is_enabled()) return nullptr;
+  const auto found = std::ranges::find(stages_, node, &Stage::first);
+  if (found == stages_.end() || !pass.needed(found->output)) return nullptr;
+  // What a caller wants to see is kept.
+  const bool seen = std::ranges::any_of(wanted, [&](const auto& want) {
+    return want.first >= found->first && want.first <= found->last && want.first != found->output;
+  });
+  return seen ? nullptr : &*found;
+}
+
+at::Tensor Network::run_stage(const Stage& stage, const std::shared_ptr<const Pass>& pass,
+                              const at::Tensor& input) {
+  Recomputation part;
+  for (int64_t i = stage.first; i <= stage.last; ++i) {
+    for (const auto& [name, tensor] : steps_[static_cast<size_t>(i)].tensors) {
+      if (tensor.requires_grad()) part.parameters.push_back(tensor);
+    }
+    part.draws = part.draws || std::holds_alternative<Dropout>(graph_.node({i}).op);
+  }
+  part.compute = [this, stage, pass](const at::Tensor& x, bool again) {
+    std::vector<at::Tensor> values(steps_.size());
+    values[static_cast<size_t>(stage.input)] = x;
+    for (int64_t i = stage.first; i <= stage.last; ++i) {
+      const PlannedStep& step = (*pass->steps)[static_cast<size_t>(i)];
+      if (pass->needed(i) && !step.absorbed) {
+        const bool reuse = step.may_overwrite_input && graph_.node({i}).inputs[0] >= stage.first;
+        values[static_cast<size_t>(i)] = execute(step, i, *pass, values, reuse, again);
+      }
+      for (const int64_t used : step.free_after) values[static_cast<size_t>(used)].reset();
+    }
+    return values[static_cast<size_t>(stage.output)];
+  };
+  const bool has_gradient = input.requires_grad() || !part.parameters.empty();
+  return has_gradient ? recompute_in_backward(part, input) : part.compute(input, false);
 }
 
 at::Tensor Network::forward(const at::Tensor& images) {
@@ -245,7 +294,8 @@ NamedValues Network::run(const at::Tensor& images, const Wanted& wanted,
   }
   std::vector<int64_t> ends;
   for (const auto& [node, names] : wanted) ends.push_back(node);
-  Pass pass = draw_pass(ends);
+  const auto shared_pass = std::make_shared<Pass>(draw_pass(ends));
+  Pass& pass = *shared_pass;
   pass.statistics_momentum = statistics_momentum;
 
   // In PyTorch's layout, numbers are to be PyTorch's.
@@ -258,16 +308,23 @@ NamedValues Network::run(const at::Tensor& images, const Wanted& wanted,
   const bool wants_absorbed = std::ranges::any_of(
       ends, [&](int64_t node) { return fused_[static_cast<size_t>(node)].absorbed; });
   const std::vector<PlannedStep>& steps = pass.execution.fuse && !wants_absorbed ? fused_ : plain_;
+  pass.steps = &steps;
 
   NamedValues result;
   std::vector<at::Tensor> values(steps.size());
   const bool lower = pass.execution.precision == Precision::kBFloat16;
   values[0] = in_layout(lower ? images.to(at::kBFloat16) : images);
+  int64_t staged = -1;  // the last node that a stage has run
   for (int64_t i = 0; i < std::ssize(steps); ++i) {
     const PlannedStep& step = steps[static_cast<size_t>(i)];
     const Node& node = graph_.node({i});
     at::Tensor& value = values[static_cast<size_t>(i)];
-    if (pass.needed(i) && !step.absorbed) {
+    if (const Stage* stage = stage_at(i, pass, wanted)) {
+      staged = stage->last;
+      values[static_cast<size_t>(stage->output)] =
+          run_stage(*stage, shared_pass, values[static_cast<size_t>(stage->input)]);
+    }
+    if (i > staged && pass.needed(i) && !step.absorbed) {
       // A value that is wanted belongs to the caller.
       const bool reuse = step.may_overwrite_input && !wanted.contains(node.inputs[0]);
       value = execute(step, i, pass, values, reuse);

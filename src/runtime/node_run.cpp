@@ -68,8 +68,8 @@ at::Tensor NodeRun::operator()(const Linear&) const {
 
 at::Tensor NodeRun::operator()(const BatchNorm2d& norm) const {
   if (measures()) start_measuring(input());
-  return at::batch_norm(input(), weight(), optional("bias"), step.tensors.at("running_mean"),
-                        step.tensors.at("running_var"), measures(), momentum(norm), norm.eps,
+  return at::batch_norm(input(), weight(), optional("bias"), statistic("running_mean"),
+                        statistic("running_var"), measures(), momentum(norm), norm.eps,
                         at::globalContext().userEnabledCuDNN());
 }
 
@@ -89,9 +89,14 @@ void NodeRun::start_measuring(const at::Tensor& x) const {
         "with {}x{}",
         node.name, x.size(0), x.size(2), x.size(3)));
   }
-  if (!training) return;
+  if (!training || again) return;
   c10::NoGradGuard no_grad;
   step.tensors.at("num_batches_tracked").add_(1);
+}
+
+at::Tensor NodeRun::statistic(const char* name) const {
+  const at::Tensor& tensor = step.tensors.at(name);
+  return again ? tensor.clone() : tensor;
 }
 
 // This batch-norm, what is added to it, and the ReLU behind.
@@ -102,8 +107,8 @@ at::Tensor NodeRun::run_group(const NormGroup& group) const {
       group.shortcut.has_value() ? values[static_cast<size_t>(*group.shortcut)] : at::Tensor();
   const FusedNorm norm{.weight = weight(),
                        .bias = optional("bias"),
-                       .running_mean = step.tensors.at("running_mean"),
-                       .running_var = step.tensors.at("running_var"),
+                       .running_mean = statistic("running_mean"),
+                       .running_var = statistic("running_var"),
                        .momentum = momentum(op),
                        .eps = op.eps,
                        .relu = group.relu};

@@ -33,6 +33,7 @@ struct NodeRun {
   std::optional<double> statistics_momentum;  // see ForwardOptions
   Execution execution;
   bool reuse_input;  // the first input's memory may be overwritten
+  bool again;        // this pass ran before: batch-norms do not count it twice
 
   /// The operator's value.
   at::Tensor operator()(const Input&) const;
@@ -70,6 +71,8 @@ struct NodeRun {
   bool measures() const;
   double momentum(const BatchNorm2d& norm) const;
   void start_measuring(const at::Tensor& x) const;
+  // A running statistic, or a copy that is thrown away.
+  at::Tensor statistic(const char* name) const;
 };
 
 }  // namespace striate

@@ -123,6 +123,7 @@ class Trainer::State {
     }
     network_.to(device_);
     network_.set_execution({.convolution = config_.convolution, .precision = config_.precision});
+    network_.set_checkpoint_stages(options_.checkpoint_stages);
     if (!config_.freeze_up_to.empty()) freeze();
     optimizer_ = std::make_unique<Optimizer>(network_, config_.recipe.optimizer);
     // The processor's is for dropped paths, whatever the device.

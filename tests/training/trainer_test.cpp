@@ -173,6 +173,25 @@ TEST_F(TrainerTest, SeveralBatchesMakeTheStepOfOneLargeBatch) {
   }
 }
 
+// What is recomputed is no part of the run: one can be gone on with in less memory.
+TEST_F(TrainerTest, RecomputedStagesChangeNoBitOfARun) {
+  RunConfig c = config();
+  c.model = "resnet20";
+  c.limit = 60;
+  c.recipe.epochs = 1;
+  c.recipe.batch_size = 10;
+  c.recipe.validation_size = 10;
+  Trainer::start(c, options("kept")).train();
+  TrainerOptions o = options("recomputed");
+  o.checkpoint_stages = {"layer1", "layer2.0"};
+  Trainer::start(c, o).train();
+  EXPECT_EQ(read_file(folder_ / "kept" / "last.safetensors"),
+            read_file(folder_ / "recomputed" / "last.safetensors"));
+  o = options("wrong");
+  o.checkpoint_stages = {"layer9"};
+  EXPECT_THROW(Trainer::start(c, o), LookupError);
+}
+
 TEST_F(TrainerTest, AStepOfMoreBatchesThanThereAreIsRefused) {
   RunConfig c = config();
   c.recipe.accumulate = 9;  // of 20; there are 160 images

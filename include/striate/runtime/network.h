@@ -17,6 +17,7 @@ namespace striate {
 
 struct NodeTensors;
 struct PlannedStep;
+struct Stage;
 
 struct ForwardOptions {
   /// Names of nodes whose values are wanted beside the outputs.
@@ -77,6 +78,16 @@ class Network final : public torch::nn::Module {
   /// The column that evaluation uses; none: all.
   std::optional<int64_t> column() const { return column_; }
 
+  /// In training these parts do not keep their values for the backward pass: they run again there,
+  /// which gives the same gradients, to the bit, for less memory and more time. The network must
+  /// live until the backward pass. A part is what the names of its nodes have before a dot
+  /// ("layer1"), a row of nodes ("conv1..relu"), or "all": all but the last part, cut where the
+  /// least must be kept. An empty list: everything is kept.
+  /// @throws LookupError            no node has that name.
+  /// @throws std::invalid_argument  more than one value enters or leaves the part, or two overlap.
+  /// Source: chen2016.
+  void set_checkpoint_stages(const std::vector<std::string>& names);
+
   /// A tensor of the network by its key. @throws LookupError.
   at::Tensor tensor(const std::string& key) const;
   /// Parameters and buffers by key, in the order of the nodes.
@@ -96,7 +107,11 @@ class Network final : public torch::nn::Module {
                   std::optional<double> statistics_momentum);
   Pass draw_pass(const std::vector<int64_t>& wanted) const;
   at::Tensor execute(const PlannedStep& planned, int64_t index, const Pass& pass,
-                     std::vector<at::Tensor>& values, bool reuse_input);
+                     std::vector<at::Tensor>& values, bool reuse_input, bool again = false);
+  /// The stage that begins at a node and can be recomputed in this pass, or null.
+  const Stage* stage_at(int64_t node, const Pass& pass, const Wanted& wanted) const;
+  at::Tensor run_stage(const Stage& stage, const std::shared_ptr<const Pass>& pass,
+                       const at::Tensor& input);
 
   at::Tensor in_layout(const at::Tensor& tensor) const;
 
@@ -108,6 +123,7 @@ class Network final : public torch::nn::Module {
   std::vector<NodeTensors> steps_;  // by node
   std::vector<PlannedStep> plain_;  // each node by itself
   std::vector<PlannedStep> fused_;  // where nodes run together
+  std::vector<Stage> stages_;       // to recompute, in order
   Execution execution_;
   std::optional<int64_t> column_;
   bool drops_ = false;  // some node may leave out its inputs

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "striate/base/error.h"
 #include "striate/data/dataset.h"
@@ -42,6 +43,9 @@ struct TrainerOptions {
   std::filesystem::path run;
   int loader_threads = 1;
   std::string device = "cpu";
+  /// Parts of the network that are computed again in the backward pass instead of being kept, as
+  /// `Network::set_checkpoint_stages`. No part of the run: its numbers stay the same, to the bit.
+  std::vector<std::string> checkpoint_stages = {};
   /// Saves the state at the end of every epoch, and during one when so much time has passed …
   double checkpoint_seconds = 60;
   /// … or so many steps; 0: by time only.
