@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <csignal>
+#include <cstdlib>
 #include <iostream>
 #include <stdexcept>
 
@@ -123,5 +124,13 @@ int main(int argc, char** argv) {
   striate::pool_memory();
   std::signal(SIGPIPE, SIG_IGN);
   std::signal(SIGXFSZ, SIG_IGN);  // a file over the limit is an error of write, not an end
-  return striate::cli::run(argc, argv);
+  const int code = striate::cli::run(argc, argv);
+#ifdef __SANITIZE_ADDRESS__
+  return code;  // leaks are looked for at the usual end
+#else
+  // LibTorch's tables of operators need not be taken down: 0.1 s.
+  std::cout << std::flush;
+  std::cerr << std::flush;
+  std::_Exit(code);
+#endif
 }
