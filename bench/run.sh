@@ -3,6 +3,7 @@
 # measurement to bench/results/. Nothing else should run on the machine: about 30 minutes.
 #   bench/run.sh [train|infer] [--networks NETWORK…] [--rounds N] …
 #   bench/run.sh loop [--networks NETWORK…] [--rounds N] …      whole training loops, with data
+#   bench/run.sh start [--runs N] …                             one photo by a process that starts for it
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -18,7 +19,7 @@ cmake --preset release >/dev/null
 cmake --build --preset release >/dev/null
 mode=${1:-train}
 shift || true
-if [ "$mode" = loop ]; then
-  exec "$venv/bin/python" bench/compare_loop.py "$@"
-fi
+case "$mode" in
+  loop | start) exec "$venv/bin/python" "bench/compare_$mode.py" "$@" ;;
+esac
 exec "$venv/bin/python" bench/compare.py "$mode" "$@"
