@@ -1,6 +1,6 @@
 // OpenMP's threads that wait for work spin for 3 ms before they sleep, on processors that the
-// loader's threads need: on two cores LeNet-5 trains a quarter slower by it, and beside another
-// busy program ten times. Sleeping at once is slower, too, as a small network's steps are many and
+// loader's threads need: on two cores LeNet-5 trains a fifth slower by it, and beside other busy
+// programs eight times. Sleeping at once is slower, too, as a small network's steps are many and
 // short. libgomp reads how long to spin when it is loaded, and only from the environment. So the
 // program begins anew with it, before any library has begun: this takes 3 ms.
 #include <unistd.h>
@@ -32,7 +32,7 @@ bool decides_already(char** environment) {
 
 #ifndef __SANITIZE_ADDRESS__  // which must be the first to begin
 void begin_anew(int count, char** arguments, char** environment) {
-  if (count < 2 || !is_any_of(arguments[1], {"train", "compare", "evaluate"})) return;
+  if (count < 2 || !is_any_of(arguments[1], {"train", "compare", "evaluate", "predict"})) return;
   if (decides_already(environment)) return;
   std::vector<char*> extended;
   for (char** variable = environment; *variable != nullptr; ++variable) {
