@@ -46,17 +46,18 @@ ConvolutionShape shape(const benchmark::State& state) {
           .pad_width = kernel / 2};
 }
 
+template <typename T>
 void direct_convolution(benchmark::State& state) {
   const ConvolutionShape s = shape(state);
-  const auto input = values(s.batch * s.height * s.width * s.in_channels);
+  std::vector<T> input(static_cast<size_t>(s.batch * s.height * s.width * s.in_channels));
   const auto kernels = values(s.out_channels * s.length());
-  std::vector<float> packed(static_cast<size_t>(kernels::direct_packed_size(s)));
+  std::vector<T> packed(static_cast<size_t>(kernels::direct_packed_size<T>(s)));
   const int64_t panels = (s.out_channels - 1) / kernels::direct_panel() + 1;
-  kernels::direct_pack(s, kernels.data(), packed.data(), 0, panels);
-  std::vector<float> scratch(static_cast<size_t>(kernels::direct_scratch_size(s)));
-  std::vector<float> output(static_cast<size_t>(s.rows() * s.out_channels));
+  kernels::direct_pack<T>(s, kernels.data(), packed.data(), 0, panels);
+  std::vector<T> scratch(static_cast<size_t>(kernels::direct_scratch_size<T>(s)));
+  std::vector<T> output(static_cast<size_t>(s.rows() * s.out_channels));
   for (auto _ : state) {
-    kernels::direct_convolve(s,
+    kernels::direct_convolve<T>(s,
                              {.input = input.data(),
                               .input_stride = s.in_channels,
                               .packed = packed.data(),
@@ -68,8 +69,8 @@ void direct_convolution(benchmark::State& state) {
   }
   count_flops(state, s);
 }
-BENCHMARK(direct_convolution)
-    ->ArgNames({"batch", "size", "in", "out", "kernel", "stride"})
+void resnet_layers(benchmark::internal::Benchmark* benchmark) {
+  benchmark->ArgNames({"batch", "size", "in", "out", "kernel", "stride"})
     ->Args({1, 224, 3, 64, 7, 2})
     ->Args({1, 56, 64, 64, 1, 1})
     ->Args({1, 56, 64, 256, 1, 1})
@@ -83,6 +84,9 @@ BENCHMARK(direct_convolution)
     ->Args({1, 7, 512, 512, 3, 1})
     ->Args({1, 7, 512, 2048, 1, 1})
     ->Args({1, 7, 2048, 512, 1, 1});
+}
+BENCHMARK(direct_convolution<float>)->Apply(resnet_layers);
+BENCHMARK(direct_convolution<kernels::BFloat16>)->Apply(resnet_layers);
 
 void winograd_convolution(benchmark::State& state) {
   const ConvolutionShape s = shape(state);
@@ -171,7 +175,7 @@ void max_pooling(benchmark::State& state) {
   for (auto _ : state) {
     for (int64_t i = 0; i < kSize / 2 - 1; ++i) {
       for (int64_t j = 0; j < kSize / 2 - 1; ++j) {
-        kernels::window_maximum({.first = x.data() + 2 * (i * kSize + j) * channels,
+        kernels::window_maximum<float>({.first = x.data() + 2 * (i * kSize + j) * channels,
                                  .rows = 3,
                                  .columns = 3,
                                  .row_stride = kSize * channels,

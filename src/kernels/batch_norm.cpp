@@ -8,46 +8,17 @@
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
+#include "kernels/vectors-inl.h"
+
 HWY_BEFORE_NAMESPACE();
 namespace striate::kernels {
 namespace HWY_NAMESPACE {
 namespace {
 
-namespace hn = hwy::HWY_NAMESPACE;
-
-using D = hn::ScalableTag<float>;
-using V = hn::Vec<D>;
-constexpr int64_t kLanes = hn::MaxLanes(D());
-
 // Rows are read from their first channel to their last, as they lie in memory; a sum over rows
 // takes several at once, so that its sums, which stay in the nearest cache, are not read and
 // written for each.
-constexpr int64_t kRows = 4;
-
-using Bits = hn::Rebind<uint32_t, D>;
-using Half = hn::Rebind<uint16_t, D>;
-
-V from_half(hn::Vec<Half> half) {
-  return hn::BitCast(D(), hn::ShiftLeft<16>(hn::PromoteTo(Bits(), half)));
-}
-
-hn::Vec<Half> to_half(V v) {
-  const Bits d;
-  const auto bits = hn::BitCast(d, v);
-  const auto odd = hn::And(hn::ShiftRight<16>(bits), hn::Set(d, 1U));
-  const auto rounded = hn::ShiftRight<16>(hn::Add(bits, hn::Add(odd, hn::Set(d, 0x7FFFU))));
-  const auto number = hn::RebindMask(d, hn::Eq(v, v));
-  const auto kept = hn::IfThenElse(number, rounded, hn::Set(d, 0x7FC0U));
-  return hn::DemoteTo(Half(), hn::BitCast(hn::Rebind<int32_t, D>(), kept));
-}
-
-const uint16_t* bits(const BFloat16* values) {
-  return reinterpret_cast<const uint16_t*>(values);
-}
-
-uint16_t* bits(BFloat16* values) {
-  return reinterpret_cast<uint16_t*>(values);
-}
+constexpr int64_t kRowsAtOnce = 4;
 
 // A vector of channels from the one on that the pointer shows; of a part, `left` exist.
 struct Whole {
@@ -80,11 +51,12 @@ void for_vectors(int64_t channels, const Body& body) {
   if (c < channels) body(c, Part());
 }
 
-// Calls body(row, count) with counts of kRows, then of 1.
+// Calls body(row, count) with counts of kRowsAtOnce, then of 1.
 template <typename Body>
 void for_rows(int64_t rows, const Body& body) {
   int64_t row = 0;
-  for (; row + kRows <= rows; row += kRows) body(row, std::integral_constant<int64_t, kRows>());
+  for (; row + kRowsAtOnce <= rows; row += kRowsAtOnce)
+    body(row, std::integral_constant<int64_t, kRowsAtOnce>());
   for (; row < rows; ++row) body(row, std::integral_constant<int64_t, 1>());
 }
 

@@ -2,12 +2,9 @@
 
 #include <cstdint>
 
-namespace striate::kernels {
+#include "kernels/bfloat16.h"
 
-/// The upper half of a float32: the nearest one, ties to even; what is not a number stays so.
-struct BFloat16 {
-  uint16_t bits;
-};
+namespace striate::kernels {
 
 /// Batch-norm over channels-last values: (rows, channels), T is float or BFloat16, a row for each
 /// pixel of each image. Together with an added shortcut and a ReLU it passes over memory twice

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <type_traits>
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/direct_convolution.cpp"
@@ -25,20 +26,50 @@ int64_t Panel() {
   return kPanel;
 }
 
-int64_t ScratchSize(const ConvolutionShape& s) {
-  return kBlockRows * (std::min(s.length(), kBlockLength) + kGap);
+template <typename T>
+constexpr bool kHalf = std::is_same_v<T, BFloat16>;
+
+// bfloat16 sums all products of an output at once, as it could not keep a part's sums.
+template <typename T>
+int64_t parts(const ConvolutionShape& s) {
+  return kHalf<T> ? 1 : (s.length() + kBlockLength - 1) / kBlockLength;
 }
 
-void Pack(const ConvolutionShape& s, const float* kernels, float* packed, int64_t panel_begin,
+template <typename T>
+int64_t scratch_size(const ConvolutionShape& s) {
+  return kBlockRows * ((s.length() + parts<T>(s) - 1) / parts<T>(s) + 1 + kGap);
+}
+
+BFloat16 rounded(float value) {
+  if (value != value) return {0x7FC0};
+  uint32_t bits;
+  std::memcpy(&bits, &value, sizeof(bits));
+  return {static_cast<uint16_t>((bits + 0x7FFF + (bits >> 16 & 1)) >> 16)};
+}
+
+// Products of an output, in pairs for bfloat16.
+template <typename T>
+int64_t packed_length(const ConvolutionShape& s) {
+  return kHalf<T> ? (s.length() + 1) / 2 * 2 : s.length();
+}
+
+template <typename T>
+void pack(const ConvolutionShape& s, const float* kernels, T* packed, int64_t panel_begin,
           int64_t panel_end) {
   const int64_t length = s.length();
   for (int64_t panel = panel_begin; panel < panel_end; ++panel) {
-    float* to = packed + panel * length * kPanel;
+    T* to = packed + panel * packed_length<T>(s) * kPanel;
     const int64_t count = std::min(kPanel, s.out_channels - panel * kPanel);
-    if (count < kPanel) std::fill_n(to, length * kPanel, 0.0F);
+    std::fill_n(to, packed_length<T>(s) * kPanel, T{});
     for (int64_t k = 0; k < count; ++k) {
       const float* from = kernels + (panel * kPanel + k) * length;
-      for (int64_t r = 0; r < length; ++r) to[r * kPanel + k] = from[r];
+      for (int64_t r = 0; r < length; ++r) {
+        if constexpr (kHalf<T>) {
+          to[(r / 2 * kPanel + k) * 2 + r % 2] = rounded(from[r]);
+        } else {
+          to[r * kPanel + k] = from[r];
+        }
+      }
     }
   }
 }
@@ -51,13 +82,15 @@ struct Part {
 };
 
 // Where the kernel lies at one output pixel.
+template <typename T>
 struct Position {
-  const float* image;
+  const T* image;
   int64_t y;
   int64_t x;
 };
 
-Position position(const ConvolutionShape& s, const DirectConvolution& c, int64_t row) {
+template <typename T>
+Position<T> position(const ConvolutionShape& s, const DirectConvolution<T>& c, int64_t row) {
   const int64_t pixels = s.out_height() * s.out_width();
   return {.image = c.input + row / pixels * s.height * s.width * c.input_stride,
           .y = row % pixels / s.out_width() * s.stride_height - s.pad_height,
@@ -65,8 +98,9 @@ Position position(const ConvolutionShape& s, const DirectConvolution& c, int64_t
 }
 
 // The inputs under the kernel, zero where there are none: tap by tap.
-void gather_taps(const ConvolutionShape& s, const DirectConvolution& c, const Position& at,
-                 const Part& part, float* to) {
+template <typename T>
+void gather_taps(const ConvolutionShape& s, const DirectConvolution<T>& c, const Position<T>& at,
+                 const Part& part, T* to) {
   const int64_t tap_end = (part.end + s.in_channels - 1) / s.in_channels;
   for (int64_t tap = part.begin / s.in_channels; tap < tap_end; ++tap) {
     const int64_t begin = std::max(part.begin - tap * s.in_channels, int64_t{0});
@@ -77,40 +111,43 @@ void gather_taps(const ConvolutionShape& s, const DirectConvolution& c, const Po
     if (inside) {
       std::copy_n(at.image + (y * s.width + x) * c.input_stride + begin, end - begin, to);
     } else {
-      std::fill_n(to, end - begin, 0.0F);
+      std::fill_n(to, end - begin, T{});
     }
     to += end - begin;
   }
 }
 
 // The same of the whole kernel, where pixels lie close to each other: row by row.
-void gather_rows(const ConvolutionShape& s, const DirectConvolution& c, const Position& at,
-                 float* to) {
+template <typename T>
+void gather_rows(const ConvolutionShape& s, const DirectConvolution<T>& c, const Position<T>& at,
+                 T* to) {
   const int64_t row = s.kernel_width * s.in_channels;
   const int64_t x_begin = std::clamp(-at.x, int64_t{0}, s.kernel_width) * s.in_channels;
   const int64_t x_end = std::clamp(s.width - at.x, int64_t{0}, s.kernel_width) * s.in_channels;
   for (int64_t i = 0; i < s.kernel_height; ++i, to += row) {
     const int64_t y = at.y + i * s.dilation_height;
     if (y < 0 || y >= s.height || x_begin >= x_end) {
-      std::fill_n(to, row, 0.0F);
+      std::fill_n(to, row, T{});
       continue;
     }
-    const float* from = at.image + (y * s.width + at.x) * s.in_channels;
-    std::fill_n(to, x_begin, 0.0F);
+    const T* from = at.image + (y * s.width + at.x) * s.in_channels;
+    std::fill_n(to, x_begin, T{});
     std::copy(from + x_begin, from + x_end, to + x_begin);
-    std::fill(to + x_end, to + row, 0.0F);
+    std::fill(to + x_end, to + row, T{});
   }
 }
 
-void gather_row(const ConvolutionShape& s, const DirectConvolution& c, int64_t row,
-                const Part& part, float* to) {
-  const Position at = position(s, c, row);
+template <typename T>
+void gather_row(const ConvolutionShape& s, const DirectConvolution<T>& c, int64_t row,
+                const Part& part, T* to) {
+  const Position<T> at = position(s, c, row);
   const bool by_rows =
       s.dilation_width == 1 && c.input_stride == s.in_channels && part.length() == s.length();
   by_rows ? gather_rows(s, c, at, to) : gather_taps(s, c, at, part, to);
 }
 
-void normalize_row(const DirectConvolution& c, const Part& part, float* row) {
+template <typename T>
+void normalize_row(const DirectConvolution<T>& c, const Part& part, T* row) {
   const int64_t length = part.length();
   for (int64_t i = 0; i < length; i += kLanes) {
     const V scaled = hn::MulAdd(load(row, i, length), load(c.scale + part.begin, i, length),
@@ -121,71 +158,161 @@ void normalize_row(const DirectConvolution& c, const Part& part, float* row) {
 
 // Rows that lie at one distance from each other, and whose distance does not put them all into the
 // same lines of the cache, are read where they are.
-bool reads_in_place(const ConvolutionShape& s, const DirectConvolution& c) {
+template <typename T>
+bool reads_in_place(const ConvolutionShape& s, const DirectConvolution<T>& c) {
+  constexpr int64_t kLines = 4096 / static_cast<int64_t>(sizeof(T));
   return s.is_pointwise() && s.stride_height == 1 && s.stride_width == 1 && s.pad_height == 0 &&
-         s.pad_width == 0 && c.scale == nullptr && (c.input_stride % 1024 != 0 || s.rows() < kRows);
+         s.pad_width == 0 && c.scale == nullptr && packed_length<T>(s) == s.length() &&
+         (c.input_stride % kLines != 0 || s.rows() < kRows);
 }
 
-void multiply_block(const ConvolutionShape& s, const DirectConvolution& c, const Operands& a,
-                    const Part& part, int64_t row_begin, int64_t rows, int64_t panel) {
-  const int64_t column = panel * kPanel;
-  const int64_t count = s.out_channels - column;
+// Rows of inputs under the kernel, at one distance from each other.
+template <typename T>
+struct Gathered {
+  const T* rows;
+  int64_t stride;
+};
+
+// Where a panel's outputs go, and what is added to them.
+template <typename T>
+struct Destination {
+  Destination(const ConvolutionShape& s, const DirectConvolution<T>& c, int64_t row, int64_t panel)
+      : count(s.out_channels - panel * kPanel),
+        output(c.output + row * c.output_stride + panel * kPanel),
+        output_stride(c.output_stride),
+        epilogue(c.epilogue) {
+    if (epilogue.bias != nullptr) epilogue.bias += panel * kPanel;
+    if (epilogue.residual != nullptr) {
+      epilogue.residual += row * epilogue.residual_stride + panel * kPanel;
+    }
+  }
+
+  HWY_INLINE void put(int64_t i, V left, V right) const {
+    const T* added =
+        epilogue.residual == nullptr ? nullptr : epilogue.residual + i * epilogue.residual_stride;
+    T* to = output + i * output_stride;
+    store(finish(left, epilogue, added, 0, count), to, 0, count);
+    store(finish(right, epilogue, added, kLanes, count), to, kLanes, count);
+  }
+
+  int64_t count;
+  T* output;
+  int64_t output_stride;
+  Epilogue<T> epilogue;
+};
+
+void multiply_panel(const ConvolutionShape& s, const DirectConvolution<float>& c,
+                    const Gathered<float>& gathered, const Part& part, int64_t row, int64_t rows,
+                    int64_t panel) {
+  const Destination<float> to(s, c, row, panel);
   const bool starts = part.begin == 0;
   const bool ends = part.end == s.length();
-  const Epilogue epilogue = {
-      .bias = c.epilogue.bias == nullptr ? nullptr : c.epilogue.bias + column,
-      .relu = c.epilogue.relu};
-  float* output = c.output + row_begin * c.output_stride + column;
-  const float* residual =
-      c.epilogue.residual == nullptr
-          ? nullptr
-          : c.epilogue.residual + row_begin * c.epilogue.residual_stride + column;
-  Operands p = a;
-  p.b = c.packed + (panel * s.length() + part.begin) * kPanel;
+  const Operands p = {.a = gathered.rows,
+                      .a_row = gathered.stride,
+                      .a_sum = 1,
+                      .b = c.packed + (panel * s.length() + part.begin) * kPanel,
+                      .b_sum = kPanel,
+                      .length = part.length()};
+  if (starts && ends) {
+    return multiply(p, rows, [&](int64_t i, V left, V right) { to.put(i, left, right); });
+  }
   multiply(p, rows, [&](int64_t i, V left, V right) {
-    float* to = output + i * c.output_stride;
+    float* sums = to.output + i * to.output_stride;
     if (!starts) {
-      left = hn::Add(left, load(to, 0, count));
-      right = hn::Add(right, load(to, kLanes, count));
+      left = hn::Add(left, load(sums, 0, to.count));
+      right = hn::Add(right, load(sums, kLanes, to.count));
     }
-    if (ends) {
-      const float* added =
-          residual == nullptr ? nullptr : residual + i * c.epilogue.residual_stride;
-      left = finish(left, epilogue, added, 0, count);
-      right = finish(right, epilogue, added, kLanes, count);
-    }
-    store(left, to, 0, count);
-    store(right, to, kLanes, count);
+    if (ends) return to.put(i, left, right);
+    store(left, sums, 0, to.count);
+    store(right, sums, kLanes, to.count);
   });
 }
 
-void Convolve(const ConvolutionShape& s, const DirectConvolution& c, int64_t row_begin,
-              int64_t row_end, int64_t panel_begin, int64_t panel_end, float* scratch) {
+template <bool instruction>
+void multiply_half_panel(const ConvolutionShape& s, const DirectConvolution<BFloat16>& c,
+                         const Gathered<BFloat16>& gathered, int64_t row, int64_t rows,
+                         int64_t panel) {
+  const Destination<BFloat16> to(s, c, row, panel);
+  const int64_t length = packed_length<BFloat16>(s);
+  multiply(HalfOperands<instruction>{.a = gathered.rows,
+                                     .a_row = gathered.stride,
+                                     .b = c.packed + panel * length * kPanel,
+                                     .pairs = length / 2},
+           rows, [&](int64_t i, V left, V right) { to.put(i, left, right); });
+}
+
+void multiply_panel(const ConvolutionShape& s, const DirectConvolution<BFloat16>& c,
+                    const Gathered<BFloat16>& gathered, const Part&, int64_t row, int64_t rows,
+                    int64_t panel) {
+#if HWY_TARGET == HWY_AVX3
+  static const bool instruction = __builtin_cpu_supports("avx512bf16");
+  if (instruction) return multiply_half_panel<true>(s, c, gathered, row, rows, panel);
+#endif
+  multiply_half_panel<false>(s, c, gathered, row, rows, panel);
+}
+
+template <typename T>
+void convolve(const ConvolutionShape& s, const DirectConvolution<T>& c, int64_t row_begin,
+              int64_t row_end, int64_t panel_begin, int64_t panel_end, T* scratch) {
   const bool in_place = reads_in_place(s, c);
-  const int64_t parts = (s.length() + kBlockLength - 1) / kBlockLength;
+  const int64_t count = parts<T>(s);
   const int64_t blocks = (row_end - row_begin + kBlockRows - 1) / kBlockRows;
   for (int64_t block = 0; block < blocks; ++block) {
     const int64_t first = row_begin + (row_end - row_begin) * block / blocks;
     const int64_t rows = row_begin + (row_end - row_begin) * (block + 1) / blocks - first;
-    for (int64_t i = 0; i < parts; ++i) {
-      const Part part = {s.length() * i / parts, s.length() * (i + 1) / parts};
-      const int64_t gathered_row = part.length() + kGap;
+    for (int64_t i = 0; i < count; ++i) {
+      const Part part = {s.length() * i / count, s.length() * (i + 1) / count};
+      const int64_t gathered_row = part.length() + part.length() % 2 + kGap;
       for (int64_t row = 0; !in_place && row < rows; ++row) {
-        float* to = scratch + row * gathered_row;
+        T* to = scratch + row * gathered_row;
         gather_row(s, c, first + row, part, to);
         if (c.scale != nullptr) normalize_row(c, part, to);
+        to[part.length()] = T{};  // the second of the last pair, where that has one only
       }
-      const Operands a = {.a = in_place ? c.input + first * c.input_stride + part.begin : scratch,
-                          .a_row = in_place ? c.input_stride : gathered_row,
-                          .a_sum = 1,
-                          .b = nullptr,
-                          .b_sum = kPanel,
-                          .length = part.length()};
+      const Gathered<T> gathered = {
+          in_place ? c.input + first * c.input_stride + part.begin : scratch,
+          in_place ? c.input_stride : gathered_row};
       for (int64_t panel = panel_begin; panel < panel_end; ++panel) {
-        multiply_block(s, c, a, part, first, rows, panel);
+        multiply_panel(s, c, gathered, part, first, rows, panel);
       }
     }
   }
+}
+
+template <typename T>
+int64_t packed_size(const ConvolutionShape& s) {
+  return padded(s.out_channels) * packed_length<T>(s);
+}
+
+// One of each type, for the dispatch.
+int64_t ScratchSizeFloat(const ConvolutionShape& s) {
+  return scratch_size<float>(s);
+}
+int64_t ScratchSizeBFloat16(const ConvolutionShape& s) {
+  return scratch_size<BFloat16>(s);
+}
+int64_t PackedSizeFloat(const ConvolutionShape& s) {
+  return packed_size<float>(s);
+}
+int64_t PackedSizeBFloat16(const ConvolutionShape& s) {
+  return packed_size<BFloat16>(s);
+}
+void PackFloat(const ConvolutionShape& s, const float* kernels, float* packed, int64_t panel_begin,
+               int64_t panel_end) {
+  pack(s, kernels, packed, panel_begin, panel_end);
+}
+void PackBFloat16(const ConvolutionShape& s, const float* kernels, BFloat16* packed,
+                  int64_t panel_begin, int64_t panel_end) {
+  pack(s, kernels, packed, panel_begin, panel_end);
+}
+void ConvolveFloat(const ConvolutionShape& s, const DirectConvolution<float>& c, int64_t row_begin,
+                   int64_t row_end, int64_t panel_begin, int64_t panel_end, float* scratch) {
+  convolve(s, c, row_begin, row_end, panel_begin, panel_end, scratch);
+}
+void ConvolveBFloat16(const ConvolutionShape& s, const DirectConvolution<BFloat16>& c,
+                      int64_t row_begin, int64_t row_end, int64_t panel_begin, int64_t panel_end,
+                      BFloat16* scratch) {
+  convolve(s, c, row_begin, row_end, panel_begin, panel_end, scratch);
 }
 
 }  // namespace
@@ -197,33 +324,59 @@ HWY_AFTER_NAMESPACE();
 namespace striate::kernels {
 
 HWY_EXPORT(Panel);
-HWY_EXPORT(ScratchSize);
-HWY_EXPORT(Pack);
-HWY_EXPORT(Convolve);
+HWY_EXPORT(ScratchSizeFloat);
+HWY_EXPORT(ScratchSizeBFloat16);
+HWY_EXPORT(PackedSizeFloat);
+HWY_EXPORT(PackedSizeBFloat16);
+HWY_EXPORT(PackFloat);
+HWY_EXPORT(PackBFloat16);
+HWY_EXPORT(ConvolveFloat);
+HWY_EXPORT(ConvolveBFloat16);
 
 int64_t direct_panel() {
   return HWY_DYNAMIC_DISPATCH(Panel)();
 }
 
-int64_t direct_packed_size(const ConvolutionShape& shape) {
-  const int64_t panel = direct_panel();
-  return (shape.out_channels + panel - 1) / panel * panel * shape.length();
+template <>
+int64_t direct_scratch_size<float>(const ConvolutionShape& s) {
+  return HWY_DYNAMIC_DISPATCH(ScratchSizeFloat)(s);
+}
+template <>
+int64_t direct_scratch_size<BFloat16>(const ConvolutionShape& s) {
+  return HWY_DYNAMIC_DISPATCH(ScratchSizeBFloat16)(s);
 }
 
-void direct_pack(const ConvolutionShape& shape, const float* kernels, float* packed,
+template <>
+int64_t direct_packed_size<float>(const ConvolutionShape& s) {
+  return HWY_DYNAMIC_DISPATCH(PackedSizeFloat)(s);
+}
+template <>
+int64_t direct_packed_size<BFloat16>(const ConvolutionShape& s) {
+  return HWY_DYNAMIC_DISPATCH(PackedSizeBFloat16)(s);
+}
+
+template <>
+void direct_pack(const ConvolutionShape& s, const float* kernels, float* packed,
                  int64_t panel_begin, int64_t panel_end) {
-  HWY_DYNAMIC_DISPATCH(Pack)(shape, kernels, packed, panel_begin, panel_end);
+  HWY_DYNAMIC_DISPATCH(PackFloat)(s, kernels, packed, panel_begin, panel_end);
+}
+template <>
+void direct_pack(const ConvolutionShape& s, const float* kernels, BFloat16* packed,
+                 int64_t panel_begin, int64_t panel_end) {
+  HWY_DYNAMIC_DISPATCH(PackBFloat16)(s, kernels, packed, panel_begin, panel_end);
 }
 
-int64_t direct_scratch_size(const ConvolutionShape& shape) {
-  return HWY_DYNAMIC_DISPATCH(ScratchSize)(shape);
-}
-
-void direct_convolve(const ConvolutionShape& shape, const DirectConvolution& convolution,
+template <>
+void direct_convolve(const ConvolutionShape& s, const DirectConvolution<float>& c,
                      int64_t row_begin, int64_t row_end, int64_t panel_begin, int64_t panel_end,
                      float* scratch) {
-  HWY_DYNAMIC_DISPATCH(Convolve)
-  (shape, convolution, row_begin, row_end, panel_begin, panel_end, scratch);
+  HWY_DYNAMIC_DISPATCH(ConvolveFloat)(s, c, row_begin, row_end, panel_begin, panel_end, scratch);
+}
+template <>
+void direct_convolve(const ConvolutionShape& s, const DirectConvolution<BFloat16>& c,
+                     int64_t row_begin, int64_t row_end, int64_t panel_begin, int64_t panel_end,
+                     BFloat16* scratch) {
+  HWY_DYNAMIC_DISPATCH(ConvolveBFloat16)(s, c, row_begin, row_end, panel_begin, panel_end, scratch);
 }
 
 }  // namespace striate::kernels

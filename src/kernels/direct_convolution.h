@@ -7,7 +7,8 @@
 namespace striate::kernels {
 
 /// A convolution as a matrix product: a row for each output pixel holds the inputs under the
-/// kernel. Images are channels last, float32. For prediction only. A linear layer is one of 1x1
+/// kernel. Images are channels last; T is float, or BFloat16
+/// with sums in float32. For prediction only. A linear layer is one of 1x1
 /// kernels on images of one pixel.
 struct ConvolutionShape {
   int64_t batch;
@@ -39,27 +40,32 @@ struct ConvolutionShape {
 
 /// Output channels are packed in panels of this many; it depends on the processor.
 int64_t direct_panel();
-/// Floats of packed kernels.
+/// Values of packed kernels.
+template <typename T>
 int64_t direct_packed_size(const ConvolutionShape& shape);
 /// @param kernels  (out, kernel_height, kernel_width, in): a channels-last weight of PyTorch.
-void direct_pack(const ConvolutionShape& shape, const float* kernels, float* packed,
+template <typename T>
+void direct_pack(const ConvolutionShape& shape, const float* kernels, T* packed,
                  int64_t panel_begin, int64_t panel_end);
 
+template <typename T>
 struct DirectConvolution {
-  const float* input;
-  int64_t input_stride;          ///< floats from one pixel to the next; at least in_channels
+  const T* input;
+  int64_t input_stride;          ///< values from one pixel to the next; at least in_channels
   const float* scale = nullptr;  ///< kernels of 1x1: inputs are max(x * scale + shift, 0) first
   const float* shift = nullptr;  ///< for each input channel
-  const float* packed;
-  Epilogue epilogue;
-  float* output;
+  const T* packed;
+  Epilogue<T> epilogue;
+  T* output;
   int64_t output_stride;
 };
-/// Floats of scratch memory that `direct_convolve` needs.
+/// Values of scratch memory that `direct_convolve` needs.
+template <typename T>
 int64_t direct_scratch_size(const ConvolutionShape& shape);
 /// Output pixels [row_begin, row_end) of the output channels in panels [panel_begin, panel_end).
-void direct_convolve(const ConvolutionShape& shape, const DirectConvolution& convolution,
+template <typename T>
+void direct_convolve(const ConvolutionShape& shape, const DirectConvolution<T>& convolution,
                      int64_t row_begin, int64_t row_end, int64_t panel_begin, int64_t panel_end,
-                     float* scratch);
+                     T* scratch);
 
 }  // namespace striate::kernels

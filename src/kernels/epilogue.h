@@ -2,13 +2,17 @@
 
 #include <cstdint>
 
+#include "kernels/bfloat16.h"
+
 namespace striate::kernels {
 
 /// What becomes of a convolution's sums before they are stored: + bias, + residual, max(…, 0).
+/// T: float or BFloat16.
+template <typename T>
 struct Epilogue {
-  const float* bias = nullptr;      ///< for each output channel, or null
-  const float* residual = nullptr;  ///< a value for each output, or null
-  int64_t residual_stride = 0;      ///< floats from one pixel's to the next one's
+  const float* bias = nullptr;  ///< for each output channel, or null
+  const T* residual = nullptr;  ///< a value for each output, or null
+  int64_t residual_stride = 0;  ///< values from one pixel's to the next one's
   bool relu = false;
 };
 

@@ -11,18 +11,15 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <cstring>
 
 #include "kernels/epilogue.h"
+#include "kernels/vectors-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace striate::kernels {
 namespace HWY_NAMESPACE {
 
-namespace hn = hwy::HWY_NAMESPACE;
-
-using D = hn::ScalableTag<float>;
-using V = hn::Vec<D>;
-constexpr int64_t kLanes = hn::MaxLanes(D());
 constexpr int64_t kPanel = 2 * kLanes;
 // Sums of a block of a product that fit into the registers beside its operands.
 constexpr int kRows = kLanes == 16 ? 14 : 6;
@@ -31,31 +28,9 @@ inline int64_t padded(int64_t channels) {
   return (channels + kPanel - 1) / kPanel * kPanel;
 }
 
-// Channels from `c` on, of which `count` exist in all; those past them are 0 and are not read.
-inline V load(const float* from, int64_t c, int64_t count) {
-  const D d;
-  if (c >= count) return hn::Zero(d);
-  if (c + kLanes <= count) return hn::LoadU(d, from + c);
-  return hn::MaskedLoad(hn::FirstN(d, static_cast<size_t>(count - c)), d, from + c);
-}
-
-inline void store(V v, float* to, int64_t c, int64_t count) {
-  const D d;
-  if (c + kLanes <= count) {
-    hn::StoreU(v, d, to + c);
-  } else if (c < count) {
-    hn::BlendedStore(v, hn::FirstN(d, static_cast<size_t>(count - c)), d, to + c);
-  }
-}
-
-// What is not a number stays so.
-HWY_INLINE V relu(V v) {
-  return hn::IfThenZeroElse(hn::Lt(v, hn::Zero(D())), v);
-}
-
 // What an epilogue makes of channels from `c` on, of `count`. `residual` is the row's, or null.
-HWY_INLINE V finish(V v, const Epilogue& epilogue, const float* residual, int64_t c,
-                    int64_t count) {
+template <typename T>
+HWY_INLINE V finish(V v, const Epilogue<T>& epilogue, const T* residual, int64_t c, int64_t count) {
   if (epilogue.bias != nullptr) v = hn::Add(v, load(epilogue.bias, c, count));
   if (residual != nullptr) v = hn::Add(v, load(residual, c, count));
   return epilogue.relu ? relu(v) : v;
@@ -95,8 +70,60 @@ HWY_INLINE void multiply_rows(const Operands& p, int64_t first_row, const Put& p
   for (int i = 0; i < rows; ++i) put(first_row + i, left[i], right[i]);
 }
 
-template <int rows, typename Put>
-void multiply_some_rows(const Operands& p, int64_t first_row, int64_t count, const Put& put) {
+// The same of bfloat16 with sums in float32: r counts pairs, and b holds the pair of each column
+// side by side. `instruction`: the processor has one for it.
+template <bool instruction>
+struct HalfOperands {
+  const BFloat16* a;
+  int64_t a_row;
+  const BFloat16* b;
+  int64_t pairs;
+};
+
+// sum += a0 b0 + a1 b1 for each lane's pairs.
+template <bool instruction>
+HWY_INLINE void add_pairs(hn::Vec<Bits> a, hn::Vec<Bits> b, V& sum) {
+#if HWY_TARGET == HWY_AVX3
+  if constexpr (instruction) {
+    // Compilers know it only for processors that are sure to have it.
+    asm("vdpbf16ps %2, %1, %0" : "+v"(sum.raw) : "v"(a.raw), "v"(b.raw));
+    return;
+  }
+#endif
+  const D d;
+  const auto high = hn::Set(Bits(), 0xFFFF0000U);
+  sum = hn::MulAdd(hn::BitCast(d, hn::ShiftLeft<16>(a)), hn::BitCast(d, hn::ShiftLeft<16>(b)), sum);
+  sum = hn::MulAdd(hn::BitCast(d, hn::And(a, high)), hn::BitCast(d, hn::And(b, high)), sum);
+}
+
+template <int rows, bool instruction, typename Put>
+HWY_INLINE void multiply_rows(const HalfOperands<instruction>& p, int64_t first_row,
+                              const Put& put) {
+  const Bits d;
+  V left[rows];
+  V right[rows];
+#pragma GCC unroll 16
+  for (int i = 0; i < rows; ++i) left[i] = right[i] = hn::Zero(D());
+  const BFloat16* a = p.a + first_row * p.a_row;
+  const auto* b = reinterpret_cast<const uint32_t*>(p.b);
+  for (int64_t r = 0; r < p.pairs; ++r, a += 2, b += kPanel) {
+    const auto b0 = hn::LoadU(d, b);
+    const auto b1 = hn::LoadU(d, b + kLanes);
+#pragma GCC unroll 16
+    for (int i = 0; i < rows; ++i) {
+      uint32_t pair;
+      std::memcpy(&pair, a + i * p.a_row, sizeof(pair));
+      const auto factor = hn::Set(d, pair);
+      add_pairs<instruction>(factor, b0, left[i]);
+      add_pairs<instruction>(factor, b1, right[i]);
+    }
+  }
+#pragma GCC unroll 16
+  for (int i = 0; i < rows; ++i) put(first_row + i, left[i], right[i]);
+}
+
+template <int rows, typename AnyOperands, typename Put>
+void multiply_some_rows(const AnyOperands& p, int64_t first_row, int64_t count, const Put& put) {
   if constexpr (rows > 1) {
     if (count < rows) return multiply_some_rows<rows - 1>(p, first_row, count, put);
   }
@@ -104,8 +131,8 @@ void multiply_some_rows(const Operands& p, int64_t first_row, int64_t count, con
 }
 
 // All rows of one panel, in blocks of about one size.
-template <typename Put>
-void multiply(const Operands& p, int64_t rows, const Put& put) {
+template <typename AnyOperands, typename Put>
+void multiply(const AnyOperands& p, int64_t rows, const Put& put) {
   const int64_t blocks = (rows + kRows - 1) / kRows;
   for (int64_t block = 0; block < blocks; ++block) {
     const int64_t first = rows * block / blocks;

@@ -5,18 +5,19 @@
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
-#include "kernels/multiply-inl.h"
+#include "kernels/vectors-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace striate::kernels {
 namespace HWY_NAMESPACE {
 namespace {
 
-void Maximum(const Window& w, int64_t channels, float* to) {
+template <typename T>
+void maximum(const Window<T>& w, int64_t channels, T* to) {
   for (int64_t c = 0; c < channels; c += kLanes) {
     V largest = load(w.first, c, channels);
     for (int64_t y = 0; y < w.rows; ++y) {
-      const float* row = w.first + y * w.row_stride;
+      const T* row = w.first + y * w.row_stride;
       for (int64_t x = 0; x < w.columns; ++x) {
         largest = hn::Max(largest, load(row + x * w.column_stride, c, channels));
       }
@@ -25,18 +26,33 @@ void Maximum(const Window& w, int64_t channels, float* to) {
   }
 }
 
-void Sum(const Window& w, int64_t channels, float factor, float* to) {
+template <typename T>
+void sum(const Window<T>& w, int64_t channels, float factor, T* to) {
   const D d;
   for (int64_t c = 0; c < channels; c += kLanes) {
-    V sum = hn::Zero(d);
+    V total = hn::Zero(d);
     for (int64_t y = 0; y < w.rows; ++y) {
-      const float* row = w.first + y * w.row_stride;
+      const T* row = w.first + y * w.row_stride;
       for (int64_t x = 0; x < w.columns; ++x) {
-        sum = hn::Add(sum, load(row + x * w.column_stride, c, channels));
+        total = hn::Add(total, load(row + x * w.column_stride, c, channels));
       }
     }
-    store(hn::Mul(sum, hn::Set(d, factor)), to, c, channels);
+    store(hn::Mul(total, hn::Set(d, factor)), to, c, channels);
   }
+}
+
+// One of each type, for the dispatch.
+void MaximumFloat(const Window<float>& window, int64_t channels, float* to) {
+  maximum(window, channels, to);
+}
+void MaximumBFloat16(const Window<BFloat16>& window, int64_t channels, BFloat16* to) {
+  maximum(window, channels, to);
+}
+void SumFloat(const Window<float>& window, int64_t channels, float factor, float* to) {
+  sum(window, channels, factor, to);
+}
+void SumBFloat16(const Window<BFloat16>& window, int64_t channels, float factor, BFloat16* to) {
+  sum(window, channels, factor, to);
 }
 
 }  // namespace
@@ -47,15 +63,27 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace striate::kernels {
 
-HWY_EXPORT(Maximum);
-HWY_EXPORT(Sum);
+HWY_EXPORT(MaximumFloat);
+HWY_EXPORT(MaximumBFloat16);
+HWY_EXPORT(SumFloat);
+HWY_EXPORT(SumBFloat16);
 
-void window_maximum(const Window& window, int64_t channels, float* to) {
-  HWY_DYNAMIC_DISPATCH(Maximum)(window, channels, to);
+template <>
+void window_maximum(const Window<float>& window, int64_t channels, float* to) {
+  HWY_DYNAMIC_DISPATCH(MaximumFloat)(window, channels, to);
+}
+template <>
+void window_maximum(const Window<BFloat16>& window, int64_t channels, BFloat16* to) {
+  HWY_DYNAMIC_DISPATCH(MaximumBFloat16)(window, channels, to);
 }
 
-void window_sum(const Window& window, int64_t channels, float factor, float* to) {
-  HWY_DYNAMIC_DISPATCH(Sum)(window, channels, factor, to);
+template <>
+void window_sum(const Window<float>& window, int64_t channels, float factor, float* to) {
+  HWY_DYNAMIC_DISPATCH(SumFloat)(window, channels, factor, to);
+}
+template <>
+void window_sum(const Window<BFloat16>& window, int64_t channels, float factor, BFloat16* to) {
+  HWY_DYNAMIC_DISPATCH(SumBFloat16)(window, channels, factor, to);
 }
 
 }  // namespace striate::kernels

@@ -185,7 +185,7 @@ void transform_output_tile(const WinogradShape& s, const WinogradConvolution& co
   const int64_t rows = std::min<int64_t>(4, s.out_height() - p.y);
   const int64_t columns = std::min<int64_t>(4, s.out_width() - p.x);
   const int64_t first = (p.image * s.out_height() + p.y) * s.out_width() + p.x;
-  const Epilogue& epilogue = convolution.epilogue;
+  const Epilogue<float>& epilogue = convolution.epilogue;
   const D d;
   for (int64_t c = channel_begin; c < channel_end; c += kLanes) {
     V m[6][6];
@@ -285,12 +285,12 @@ void Convolve(const WinogradShape& s, const WinogradConvolution& c, int64_t tile
   for (int64_t point = 0; point < kWinogradPoints; ++point) {
     for (int64_t panel = panel_begin; panel < panel_end; ++panel) {
       float* sums = products + point * tiles * out + panel * kPanel;
-      multiply({.a = transformed + point * tiles * in,
-                .a_row = in,
-                .a_sum = 1,
-                .b = c.packed + (point * out + panel * kPanel) * s.in_channels,
-                .b_sum = kPanel,
-                .length = s.in_channels},
+      multiply(Operands{.a = transformed + point * tiles * in,
+                        .a_row = in,
+                        .a_sum = 1,
+                        .b = c.packed + (point * out + panel * kPanel) * s.in_channels,
+                        .b_sum = kPanel,
+                        .length = s.in_channels},
                tiles, [&](int64_t i, V left, V right) {
                  hn::StoreU(left, D(), sums + i * out);
                  hn::StoreU(right, D(), sums + i * out + kLanes);
@@ -330,12 +330,12 @@ void AddProducts(const WinogradShape& s, const float* input, const float* gradie
   for (int64_t point = point_begin; point < point_end; ++point) {
     for (int64_t panel = 0; panel * kPanel < in; ++panel) {
       float* to = sums + point * s.out_channels * in + panel * kPanel;
-      multiply({.a = gradient + point * chunk_tiles * out,
-                .a_row = 1,
-                .a_sum = out,
-                .b = input + point * chunk_tiles * in + panel * kPanel,
-                .b_sum = in,
-                .length = chunk_tiles},
+      multiply(Operands{.a = gradient + point * chunk_tiles * out,
+                        .a_row = 1,
+                        .a_sum = out,
+                        .b = input + point * chunk_tiles * in + panel * kPanel,
+                        .b_sum = in,
+                        .length = chunk_tiles},
                s.out_channels, [&](int64_t i, V left, V right) {
                  float* at = to + i * in;
                  hn::StoreU(hn::Add(left, hn::LoadU(D(), at)), D(), at);

@@ -53,7 +53,7 @@ struct WinogradConvolution {
   const float* input;
   int64_t input_stride;  ///< floats from one pixel to the next; at least in_channels
   const float* packed;
-  Epilogue epilogue;
+  Epilogue<float> epilogue;
   float* output;
   int64_t output_stride;
 };

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <stdexcept>
+#include <type_traits>
 
 #include "kernels/batch_norm.h"
 #include "kernels/direct_convolution.h"
@@ -80,53 +81,72 @@ kernels::WinogradShape winograd_shape(const ConvolutionShape& s) {
           .pad_width = s.pad_width};
 }
 
-at::Tensor pack_direct(const ConvolutionShape& s, const at::Tensor& kernels) {
-  at::Tensor packed = at::empty({kernels::direct_packed_size(s)}, at::kFloat);
-  const int64_t panels = (s.out_channels - 1) / kernels::direct_panel() + 1;
-  at::parallel_for(0, panels, 1, [&](int64_t begin, int64_t end) {
-    kernels::direct_pack(s, kernels.const_data_ptr<float>(), packed.data_ptr<float>(), begin, end);
-  });
-  return packed;
-}
+// The type of LibTorch for a type of the kernels.
+template <typename T>
+constexpr at::ScalarType kScalarType =
+    std::is_same_v<T, kernels::BFloat16> ? at::kBFloat16 : at::kFloat;
 
-// Each thread takes some of the pixels, or, where there are more kernels than inputs to read, some
-// of the output channels.
-void convolve_directly(const ConvolutionShape& s, const kernels::DirectConvolution& convolution) {
-  const int64_t panels = (s.out_channels - 1) / kernels::direct_panel() + 1;
-  const bool by_channels =
-      s.length() * s.out_channels > s.batch * s.height * s.width * s.in_channels &&
-      panels >= at::get_num_threads();
-  const int64_t count = by_channels ? panels : s.rows();
-  at::parallel_for(0, count, by_channels ? 1 : 14, [&](int64_t begin, int64_t end) {
-    const at::Tensor scratch = at::empty({kernels::direct_scratch_size(s)}, at::kFloat);
-    if (by_channels) {
-      kernels::direct_convolve(s, convolution, 0, s.rows(), begin, end, scratch.data_ptr<float>());
-    } else {
-      kernels::direct_convolve(s, convolution, begin, end, 0, panels, scratch.data_ptr<float>());
-    }
-  });
-}
-
-float* data(const at::Tensor& tensor) {
-  return tensor.data_ptr<float>();
+template <typename T>
+T* data(const at::Tensor& tensor) {
+  return static_cast<T*>(tensor.data_ptr());
 }
 
 const float* data_or_null(const at::Tensor& tensor) {
   return tensor.defined() ? tensor.const_data_ptr<float>() : nullptr;
 }
 
+template <typename T>
+at::Tensor pack_direct(const ConvolutionShape& s, const at::Tensor& kernels) {
+  at::Tensor packed = at::empty({kernels::direct_packed_size<T>(s)}, kScalarType<T>);
+  const int64_t panels = (s.out_channels - 1) / kernels::direct_panel() + 1;
+  at::parallel_for(0, panels, 1, [&](int64_t begin, int64_t end) {
+    kernels::direct_pack<T>(s, kernels.const_data_ptr<float>(), data<T>(packed), begin, end);
+  });
+  return packed;
+}
+
+// Each thread takes some of the pixels, or, where there are more kernels than inputs to read, some
+// of the output channels.
+template <typename T>
+void convolve_directly(const ConvolutionShape& s,
+                       const kernels::DirectConvolution<T>& convolution) {
+  const int64_t panels = (s.out_channels - 1) / kernels::direct_panel() + 1;
+  const bool by_channels =
+      s.length() * s.out_channels > s.batch * s.height * s.width * s.in_channels &&
+      panels >= at::get_num_threads();
+  const int64_t count = by_channels ? panels : s.rows();
+  at::parallel_for(0, count, by_channels ? 1 : 14, [&](int64_t begin, int64_t end) {
+    const at::Tensor scratch = at::empty({kernels::direct_scratch_size<T>(s)}, kScalarType<T>);
+    if (by_channels) {
+      kernels::direct_convolve<T>(s, convolution, 0, s.rows(), begin, end, data<T>(scratch));
+    } else {
+      kernels::direct_convolve<T>(s, convolution, begin, end, 0, panels, data<T>(scratch));
+    }
+  });
+}
+
 }  // namespace
 
 class FusedNetwork::Steps {
  public:
-  explicit Steps(const Network& network)
+  virtual ~Steps() = default;
+  virtual at::Tensor forward(const at::Tensor& images) = 0;
+};
+
+namespace {
+
+// T: what values between steps, and kernels, are kept in.
+template <typename T>
+class TypedSteps final : public FusedNetwork::Steps {
+ public:
+  explicit TypedSteps(const Network& network)
       : graph_(network.graph()),
         algorithm_(network.execution().convolution),
         plan_(fused_plan(graph_)) {
     for (const FusedStep& step : plan_.steps) steps_.push_back(prepare(network, step));
   }
 
-  at::Tensor forward(const at::Tensor& images) {
+  at::Tensor forward(const at::Tensor& images) override {
     const Shape& shape = graph_.input_shape();
     if (images.dim() < 1 || images.sizes().slice(1) != at::IntArrayRef(shape)) {
       throw ShapeError(fmt::format("[input] needs (N, {}, got {}", to_string(shape).substr(1),
@@ -137,7 +157,7 @@ class FusedNetwork::Steps {
     values_.assign(graph_.nodes().size(), {});
     strides_.assign(graph_.nodes().size(), 0);
     buffers_.assign(plan_.buffers.size(), {});
-    keep(0, images);
+    keep(0, images.to(kScalarType<T>));
     for (PreparedStep& step : steps_) {
       try {
         run(step);
@@ -147,7 +167,7 @@ class FusedNetwork::Steps {
       }
       for (const int64_t buffer : step.step.free_after) buffers_[at(buffer)].reset();
     }
-    at::Tensor result = values_[at(plan_.result)].contiguous();
+    at::Tensor result = values_[at(plan_.result)].to(at::kFloat).contiguous();
     values_.clear();
     buffers_.clear();
     return result;
@@ -172,6 +192,9 @@ class FusedNetwork::Steps {
 
   PreparedStep prepare(const Network& network, const FusedStep& step) const {
     PreparedStep prepared{.step = step, .tensors = tensors_of(network, step.node)};
+    if (std::holds_alternative<Linear>(op(step.node))) {
+      for (auto& [name, tensor] : prepared.tensors.tensors) tensor = tensor.to(kScalarType<T>);
+    }
     if (const auto* conv = std::get_if<Conv2d>(&op(step.node))) {
       prepare_convolution(network, *conv, prepared);
     }
@@ -205,7 +228,9 @@ class FusedNetwork::Steps {
     const Shape& whole = plan_.buffers[at(place.buffer)].shape;
     at::Tensor& buffer = buffers_[at(place.buffer)];
     const int64_t channels = graph_.shape({node})[0];
-    if (!buffer.defined()) buffer = at::empty({batch_, whole[1], whole[2], whole[0]}, at::kFloat);
+    if (!buffer.defined()) {
+      buffer = at::empty({batch_, whole[1], whole[2], whole[0]}, kScalarType<T>);
+    }
     values_[at(node)] = buffer.narrow(3, place.first_channel, channels).permute({0, 3, 1, 2});
     strides_[at(node)] = whole[0];
     return values_[at(node)];
@@ -217,8 +242,9 @@ class FusedNetwork::Steps {
 
   // A value that LibTorch made becomes a node's.
   void keep(int64_t node, const at::Tensor& value) {
+    const at::Tensor typed = value.to(kScalarType<T>);
     const at::Tensor laid_out =
-        value.dim() == 4 ? value.contiguous(kChannelsLast) : value.contiguous();
+        typed.dim() == 4 ? typed.contiguous(kChannelsLast) : typed.contiguous();
     if (shares_its_buffer(node)) {
       open(node).copy_(laid_out);
       return;
@@ -249,33 +275,35 @@ class FusedNetwork::Steps {
     const FusedStep& step = prepared.step;
     const ConvolutionShape s = shape_of(conv, input(step));
     const at::Tensor output = open(step.output);
-    Epilogue epilogue = {.bias = data_or_null(prepared.bias), .relu = step.relu};
+    Epilogue<T> epilogue = {.bias = data_or_null(prepared.bias), .relu = step.relu};
     if (step.shortcut.has_value()) {
-      epilogue.residual = data(values_[at(*step.shortcut)]);
+      epilogue.residual = data<T>(values_[at(*step.shortcut)]);
       epilogue.residual_stride = strides_[at(*step.shortcut)];
     }
-    if (takes_winograd(step, conv, winograd_shape(s))) {
-      at::Tensor& packed = prepared.winograd;
-      if (!packed.defined()) {
-        packed =
-            winograd_pack(kernels::WinogradUse::kOutput, prepared.kernels.permute({0, 3, 1, 2}));
+    if constexpr (std::is_same_v<T, float>) {
+      if (takes_winograd(step, conv, winograd_shape(s))) {
+        at::Tensor& packed = prepared.winograd;
+        if (!packed.defined()) {
+          packed =
+              winograd_pack(kernels::WinogradUse::kOutput, prepared.kernels.permute({0, 3, 1, 2}));
+        }
+        return winograd_convolve(winograd_shape(s), {.input = data<float>(input(step)),
+                                                     .input_stride = input_stride(step),
+                                                     .packed = data<float>(packed),
+                                                     .epilogue = epilogue,
+                                                     .output = data<float>(output),
+                                                     .output_stride = strides_[at(step.output)]});
       }
-      return winograd_convolve(winograd_shape(s), {.input = data(input(step)),
-                                                   .input_stride = input_stride(step),
-                                                   .packed = data(packed),
-                                                   .epilogue = epilogue,
-                                                   .output = data(output),
-                                                   .output_stride = strides_[at(step.output)]});
     }
-    if (!prepared.direct.defined()) prepared.direct = pack_direct(s, prepared.kernels);
-    convolve_directly(s, {.input = data(input(step)),
-                          .input_stride = input_stride(step),
-                          .scale = data_or_null(prepared.norm.scale),
-                          .shift = data_or_null(prepared.norm.shift),
-                          .packed = data(prepared.direct),
-                          .epilogue = epilogue,
-                          .output = data(output),
-                          .output_stride = strides_[at(step.output)]});
+    if (!prepared.direct.defined()) prepared.direct = pack_direct<T>(s, prepared.kernels);
+    convolve_directly<T>(s, {.input = data<T>(input(step)),
+                             .input_stride = input_stride(step),
+                             .scale = data_or_null(prepared.norm.scale),
+                             .shift = data_or_null(prepared.norm.shift),
+                             .packed = data<T>(prepared.direct),
+                             .epilogue = epilogue,
+                             .output = data<T>(output),
+                             .output_stride = strides_[at(step.output)]});
   }
 
   bool takes_winograd(const FusedStep& step, const Conv2d& conv,
@@ -289,19 +317,20 @@ class FusedNetwork::Steps {
 
   void run_grouped(PreparedStep& prepared, const Conv2d& conv) {
     const FusedStep& step = prepared.step;
-    const at::Tensor weight = prepared.kernels.permute({0, 3, 1, 2});
-    if (algorithm_ != ConvolutionAlgorithm::kDirect && !step.shortcut.has_value() &&
-        can_be_grouped(conv, input(step))) {
+    const at::Tensor weight = prepared.kernels.permute({0, 3, 1, 2}).to(kScalarType<T>);
+    if (std::is_same_v<T, float> && algorithm_ != ConvolutionAlgorithm::kDirect &&
+        !step.shortcut.has_value() && can_be_grouped(conv, input(step))) {
       if (!prepared.direct.defined()) prepared.direct = pack_grouped(conv, weight);
       return keep(
           step.output,
           grouped_convolve(conv, input(step),
                            {.packed = prepared.direct, .bias = prepared.bias, .relu = step.relu}));
     }
-    at::Tensor value =
-        at::conv2d(input(step), weight, prepared.bias, {conv.stride.height, conv.stride.width},
-                   {conv.padding.height, conv.padding.width},
-                   {conv.dilation.height, conv.dilation.width}, conv.groups);
+    at::Tensor value = at::conv2d(
+        input(step), weight,
+        prepared.bias.defined() ? prepared.bias.to(kScalarType<T>) : prepared.bias,
+        {conv.stride.height, conv.stride.width}, {conv.padding.height, conv.padding.width},
+        {conv.dilation.height, conv.dilation.width}, conv.groups);
     if (step.shortcut.has_value()) value += values_[at(*step.shortcut)];
     if (step.relu) at::relu_(value);
     keep(step.output, value);
@@ -318,13 +347,13 @@ class FusedNetwork::Steps {
     at::parallel_for(0, x.size(0) * x.size(2) * x.size(3), 64, [&](int64_t begin, int64_t end) {
       const int64_t count = dense ? end - begin : 1;
       for (int64_t row = begin; row < end; row += count) {
-        kernels::norm_apply<float>({.x = data(x) + row * x_stride,
-                                    .residual = nullptr,
-                                    .scale = data(prepared.norm.scale),
-                                    .shift = data(prepared.norm.shift),
-                                    .relu = step.relu,
-                                    .y = data(y) + row * y_stride},
-                                   count, channels);
+        kernels::norm_apply<T>({.x = data<T>(x) + row * x_stride,
+                                .residual = nullptr,
+                                .scale = data<float>(prepared.norm.scale),
+                                .shift = data<float>(prepared.norm.shift),
+                                .relu = step.relu,
+                                .y = data<T>(y) + row * y_stride},
+                               count, channels);
       }
     });
   }
@@ -362,7 +391,8 @@ class FusedNetwork::Steps {
                       .values = values_,
                       .training = false,
                       .statistics_momentum = std::nullopt,
-                      .execution = {},
+                      .execution = {.precision = std::is_same_v<T, float> ? Precision::kFloat32
+                                                                          : Precision::kBFloat16},
                       .reuse_input = false};
     const at::Tensor value = std::visit(run, op(step.node));
     keep(step.output, step.relu ? at::relu(value) : value);
@@ -378,6 +408,8 @@ class FusedNetwork::Steps {
   std::vector<int64_t> strides_;    // by node: floats from one pixel to the next
   std::vector<at::Tensor> buffers_;
 };
+
+}  // namespace
 
 bool FusedNetwork::can_run(const Network& network) {
   const Execution& execution = network.execution();
@@ -396,7 +428,11 @@ FusedNetwork::FusedNetwork(const Network& network) {
                                 " can't be fused: it takes float32 on the processor, channels "
                                 "last, with fusion allowed and all columns");
   }
-  steps_ = std::make_unique<Steps>(network);
+  if (network.execution().precision == Precision::kBFloat16) {
+    steps_ = std::make_unique<TypedSteps<kernels::BFloat16>>(network);
+  } else {
+    steps_ = std::make_unique<TypedSteps<float>>(network);
+  }
 }
 FusedNetwork::FusedNetwork(FusedNetwork&&) noexcept = default;
 FusedNetwork::~FusedNetwork() = default;

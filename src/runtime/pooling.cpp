@@ -26,21 +26,21 @@ Span span(int64_t output, int64_t kernel, int64_t stride, int64_t padding, int64
 }
 
 // Calls `reduce(window, rows, columns, to)` for each output.
-template <typename Spans, typename Reduce>
-void for_windows(const Pooling& p, const Spans& spans, const Reduce& reduce) {
+template <typename T, typename Spans, typename Reduce>
+void for_windows_of(const Pooling& p, const Spans& spans, const Reduce& reduce) {
   const int64_t height = p.input.size(2);
   const int64_t width = p.input.size(3);
   const int64_t out_height = p.output.size(2);
   const int64_t out_width = p.output.size(3);
-  const float* from = p.input.const_data_ptr<float>();
-  float* to = p.output.data_ptr<float>();
+  const T* from = static_cast<const T*>(p.input.const_data_ptr());
+  T* to = static_cast<T*>(p.output.data_ptr());
   at::parallel_for(0, p.output.size(0) * out_height, 1, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       const Span rows = spans(0, i % out_height);
-      const float* image = from + i / out_height * height * width * p.input_stride;
+      const T* image = from + i / out_height * height * width * p.input_stride;
       for (int64_t x = 0; x < out_width; ++x) {
         const Span columns = spans(1, x);
-        const kernels::Window window = {
+        const kernels::Window<T> window = {
             .first = image + (rows.begin * width + columns.begin) * p.input_stride,
             .rows = rows.size(),
             .columns = columns.size(),
@@ -50,6 +50,12 @@ void for_windows(const Pooling& p, const Spans& spans, const Reduce& reduce) {
       }
     }
   });
+}
+
+template <typename Spans, typename Reduce>
+void for_windows(const Pooling& p, const Spans& spans, const Reduce& reduce) {
+  p.input.scalar_type() == at::kBFloat16 ? for_windows_of<kernels::BFloat16>(p, spans, reduce)
+                                         : for_windows_of<float>(p, spans, reduce);
 }
 
 template <typename Op>
@@ -66,7 +72,7 @@ auto spans_of(const Op& op, const at::Tensor& input) {
 void pool(const MaxPool2d& op, const Pooling& pooling) {
   const int64_t channels = pooling.input.size(1);
   for_windows(pooling, spans_of(op, pooling.input),
-              [&](const kernels::Window& window, const Span&, const Span&, float* to) {
+              [&](const auto& window, const Span&, const Span&, auto* to) {
                 kernels::window_maximum(window, channels, to);
               });
 }
@@ -74,7 +80,7 @@ void pool(const MaxPool2d& op, const Pooling& pooling) {
 void pool(const AvgPool2d& op, const Pooling& pooling) {
   const int64_t channels = pooling.input.size(1);
   for_windows(pooling, spans_of(op, pooling.input),
-              [&](const kernels::Window& window, const Span& rows, const Span& columns, float* to) {
+              [&](const auto& window, const Span& rows, const Span& columns, auto* to) {
                 const int64_t seen = op.count_include_pad ? rows.padded * columns.padded
                                                           : rows.size() * columns.size();
                 const auto divisor = static_cast<float>(op.divisor_override.value_or(seen));
@@ -92,7 +98,7 @@ void pool(const AdaptiveAvgPool2d& op, const Pooling& pooling) {
     return Span{begin, end, end - begin};
   };
   for_windows(pooling, spans,
-              [&](const kernels::Window& window, const Span& rows, const Span& columns, float* to) {
+              [&](const auto& window, const Span& rows, const Span& columns, auto* to) {
                 const auto seen = static_cast<float>(rows.size() * columns.size());
                 kernels::window_sum(window, channels, 1 / seen, to);
               });

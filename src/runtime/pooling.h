@@ -6,8 +6,8 @@
 
 namespace striate {
 
-/// Pooling without gradients, of float32 on the processor, channels last.
-/// @param input, output  (N, C, H, W), pixels `…_stride` floats from each other.
+/// Pooling without gradients, of float32 or bfloat16 on the processor, channels last.
+/// @param input, output  (N, C, H, W), of one type, pixels `…_stride` values from each other.
 struct Pooling {
   at::Tensor input;
   int64_t input_stride;

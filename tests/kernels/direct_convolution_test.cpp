@@ -3,7 +3,9 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
+#include <type_traits>
 #include <vector>
 
 #include "kernels/targets.h"
@@ -12,6 +14,7 @@
 namespace striate {
 namespace {
 
+using kernels::BFloat16;
 using kernels::ConvolutionShape;
 using kernels::DirectConvolution;
 
@@ -64,34 +67,67 @@ double truth(const Case& c, bool whole, int64_t row, int64_t k) {
   return std::max(sum, 0.0);
 }
 
+// The nearest float with 8 significant bits.
+float rounded(float value) {
+  const auto bits = std::bit_cast<uint32_t>(value);
+  return std::bit_cast<float>((bits + 0x7FFF + (bits >> 16 & 1)) >> 16 << 16);
+}
+
+template <typename T>
+std::vector<T> as(const std::vector<float>& values) {
+  std::vector<T> result;
+  for (const float value : values) {
+    if constexpr (std::is_same_v<T, BFloat16>) {
+      result.push_back({static_cast<uint16_t>(std::bit_cast<uint32_t>(rounded(value)) >> 16)});
+    } else {
+      result.push_back(value);
+    }
+  }
+  return result;
+}
+
+float as_float(float value) {
+  return value;
+}
+
+float as_float(BFloat16 value) {
+  return std::bit_cast<float>(static_cast<uint32_t>(value.bits) << 16);
+}
+
 // In four parts: pixels before and from `cut`, output channels of the first panel and the others.
+template <typename T = float>
 std::vector<float> convolve(const Case& c, bool whole, int64_t cut) {
   const ConvolutionShape& s = c.shape;
   const int64_t panels = (s.out_channels - 1) / kernels::direct_panel() + 1;
-  std::vector<float> packed(static_cast<size_t>(kernels::direct_packed_size(s)));
-  kernels::direct_pack(s, c.kernels.data(), packed.data(), 0, 1);
-  kernels::direct_pack(s, c.kernels.data(), packed.data(), 1, panels);
-  std::vector<float> output(static_cast<size_t>(s.rows() * c.output_stride), -7.0F);
-  std::vector<float> scratch(static_cast<size_t>(kernels::direct_scratch_size(s)));
-  DirectConvolution convolution = {.input = c.input.data(),
-                                   .input_stride = c.input_stride,
-                                   .packed = packed.data(),
-                                   .epilogue = {},
-                                   .output = output.data(),
-                                   .output_stride = c.output_stride};
+  const std::vector<T> input = as<T>(c.input);
+  const std::vector<T> residual = as<T>(c.residual);
+  std::vector<T> packed(static_cast<size_t>(kernels::direct_packed_size<T>(s)));
+  kernels::direct_pack<T>(s, c.kernels.data(), packed.data(), 0, 1);
+  kernels::direct_pack<T>(s, c.kernels.data(), packed.data(), 1, panels);
+  std::vector<T> output =
+      as<T>(std::vector<float>(static_cast<size_t>(s.rows() * c.output_stride), -7.0F));
+  std::vector<T> scratch(static_cast<size_t>(kernels::direct_scratch_size<T>(s)));
+  DirectConvolution<T> convolution = {.input = input.data(),
+                                      .input_stride = c.input_stride,
+                                      .packed = packed.data(),
+                                      .epilogue = {},
+                                      .output = output.data(),
+                                      .output_stride = c.output_stride};
   if (whole) {
     convolution.epilogue = {.bias = c.bias.data(),
-                            .residual = c.residual.data(),
+                            .residual = residual.data(),
                             .residual_stride = c.output_stride,
                             .relu = true};
     convolution.scale = s.is_pointwise() ? c.scale.data() : nullptr;
     convolution.shift = s.is_pointwise() ? c.shift.data() : nullptr;
   }
   for (const auto& [begin, end] : {std::pair{int64_t{0}, cut}, std::pair{cut, s.rows()}}) {
-    kernels::direct_convolve(s, convolution, begin, end, 0, 1, scratch.data());
-    kernels::direct_convolve(s, convolution, begin, end, 1, panels, scratch.data());
+    kernels::direct_convolve<T>(s, convolution, begin, end, 0, 1, scratch.data());
+    kernels::direct_convolve<T>(s, convolution, begin, end, 1, panels, scratch.data());
   }
-  return output;
+  std::vector<float> result;
+  for (const T value : output) result.push_back(as_float(value));
+  return result;
 }
 
 ConvolutionShape square(int64_t batch, int64_t size, int64_t in, int64_t out, int64_t kernel,
@@ -126,6 +162,25 @@ std::vector<ConvolutionShape> shapes() {
 
 class DirectConvolutionTest : public testing::TestWithParam<int64_t> {};
 
+// How far values are from the definition, relatively; none may stand between pixels.
+double error_of(const Case& c, bool whole, const std::vector<float>& output) {
+  double error = 0;
+  double size = 1e-6;
+  for (int64_t row = 0; row < c.shape.rows(); ++row) {
+    for (int64_t k = 0; k < c.output_stride; ++k) {
+      const float value = output[static_cast<size_t>(row * c.output_stride + k)];
+      if (k >= c.shape.out_channels) {
+        EXPECT_EQ(value, -7.0F) << "between pixels";
+        continue;
+      }
+      const double wanted = truth(c, whole, row, k);
+      error += (value - wanted) * (value - wanted);
+      size += wanted * wanted;
+    }
+  }
+  return std::sqrt(error / size);
+}
+
 TEST_P(DirectConvolutionTest, EqualsTheDefinition) {
   const OnlyTarget only(GetParam());
   for (const ConvolutionShape& s : shapes()) {
@@ -134,22 +189,27 @@ TEST_P(DirectConvolutionTest, EqualsTheDefinition) {
       SCOPED_TRACE(testing::Message() << s.height << "x" << s.width << ", " << s.in_channels
                                       << " to " << s.out_channels << (whole ? ", whole" : ""));
       const std::vector<float> output = convolve(c, whole, s.rows() / 2);
-      double error = 0;
-      double size = 1e-6;
-      for (int64_t row = 0; row < s.rows(); ++row) {
-        for (int64_t k = 0; k < c.output_stride; ++k) {
-          const float value = output[static_cast<size_t>(row * c.output_stride + k)];
-          if (k >= s.out_channels) {
-            ASSERT_EQ(value, -7.0F) << "between pixels";
-            continue;
-          }
-          const double wanted = truth(c, whole, row, k);
-          error += (value - wanted) * (value - wanted);
-          size += wanted * wanted;
-        }
-      }
-      EXPECT_LT(std::sqrt(error / size), 2e-6);
+      EXPECT_LT(error_of(c, whole, output), 2e-6);
       EXPECT_EQ(output, convolve(c, whole, 1 % s.rows()));
+    }
+  }
+}
+
+// Of values that bfloat16 holds: what is left is the rounding of an output, and of inputs behind a
+// batch-norm.
+TEST_P(DirectConvolutionTest, EqualsTheDefinitionInBFloat16) {
+  const OnlyTarget only(GetParam());
+  for (const ConvolutionShape& s : shapes()) {
+    Case c{.shape = s};
+    for (auto* values : {&c.input, &c.kernels, &c.residual}) {
+      for (float& value : *values) value = rounded(value);
+    }
+    for (const bool whole : {false, true}) {
+      SCOPED_TRACE(testing::Message() << s.height << "x" << s.width << ", " << s.in_channels
+                                      << " to " << s.out_channels << (whole ? ", whole" : ""));
+      const std::vector<float> output = convolve<BFloat16>(c, whole, s.rows() / 2);
+      EXPECT_LT(error_of(c, whole, output), whole ? 5e-3 : 2.5e-3);
+      EXPECT_EQ(output, convolve<BFloat16>(c, whole, 1 % s.rows()));
     }
   }
 }

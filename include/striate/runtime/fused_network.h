@@ -11,10 +11,11 @@ namespace striate {
 
 /// A network made ready for predictions: batch-norms folded into convolutions, kernels packed once,
 /// bias, shortcut and ReLU computed where a convolution stores its sums, concatenations written in
-/// place. float32 on the processor; no gradients.
+/// place. On the processor; values and kernels in the precision of the network's execution, in
+/// bfloat16 with sums in float32; no gradients.
 /// Error: logits are within 1e-5 (relative, direct convolutions) or 5e-5 (Winograd's) of the
-/// network's own in evaluation; the same bits for any number of threads, but for what LibTorch
-/// computes (grouped convolutions, linear layers).
+/// network's own in evaluation, in bfloat16 as the network's own from float32's; the same bits for
+/// any number of threads, but for what LibTorch computes (grouped convolutions, linear layers).
 class FusedNetwork {
  public:
   /// Whether a network can be made ready: it is on the processor, float32, channels last, its
@@ -32,8 +33,9 @@ class FusedNetwork {
   /// @throws ShapeError  the images are not of the graph's input shape.
   at::Tensor forward(const at::Tensor& images);
 
- private:
   class Steps;
+
+ private:
   std::unique_ptr<Steps> steps_;
 };
 

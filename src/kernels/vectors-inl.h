@@ -1,0 +1,95 @@
+// Vectors of channels, float32 in registers; compiled once for each instruction set (Highway's
+// foreach_target).
+#if defined(STRIATE_KERNELS_VECTORS_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef STRIATE_KERNELS_VECTORS_INL_H_
+#undef STRIATE_KERNELS_VECTORS_INL_H_
+#else
+#define STRIATE_KERNELS_VECTORS_INL_H_
+#endif
+
+#include <hwy/highway.h>
+
+#include <cstdint>
+
+#include "kernels/bfloat16.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace striate::kernels {
+namespace HWY_NAMESPACE {
+
+namespace hn = hwy::HWY_NAMESPACE;
+
+using D = hn::ScalableTag<float>;
+using V = hn::Vec<D>;
+constexpr int64_t kLanes = hn::MaxLanes(D());
+
+using Bits = hn::Rebind<uint32_t, D>;
+using Half = hn::Rebind<uint16_t, D>;
+
+inline V from_half(hn::Vec<Half> half) {
+  return hn::BitCast(D(), hn::ShiftLeft<16>(hn::PromoteTo(Bits(), half)));
+}
+
+inline hn::Vec<Half> to_half(V v) {
+  const Bits d;
+  const auto bits = hn::BitCast(d, v);
+  const auto odd = hn::And(hn::ShiftRight<16>(bits), hn::Set(d, 1U));
+  const auto rounded = hn::ShiftRight<16>(hn::Add(bits, hn::Add(odd, hn::Set(d, 0x7FFFU))));
+  const auto number = hn::RebindMask(d, hn::Eq(v, v));
+  const auto kept = hn::IfThenElse(number, rounded, hn::Set(d, 0x7FC0U));
+  return hn::DemoteTo(Half(), hn::BitCast(hn::Rebind<int32_t, D>(), kept));
+}
+
+inline const uint16_t* bits(const BFloat16* values) {
+  return reinterpret_cast<const uint16_t*>(values);
+}
+
+inline uint16_t* bits(BFloat16* values) {
+  return reinterpret_cast<uint16_t*>(values);
+}
+
+// Channels from `c` on, of which `count` exist in all; those past them are 0 and are not read.
+inline V load(const float* from, int64_t c, int64_t count) {
+  const D d;
+  if (c >= count) return hn::Zero(d);
+  if (c + kLanes <= count) return hn::LoadU(d, from + c);
+  return hn::MaskedLoad(hn::FirstN(d, static_cast<size_t>(count - c)), d, from + c);
+}
+
+inline V load(const BFloat16* from, int64_t c, int64_t count) {
+  const Half d;
+  if (c >= count) return hn::Zero(D());
+  if (c + kLanes <= count) return from_half(hn::LoadU(d, bits(from + c)));
+  const auto exists = hn::FirstN(d, static_cast<size_t>(count - c));
+  return from_half(hn::MaskedLoad(exists, d, bits(from + c)));
+}
+
+inline void store(V v, float* to, int64_t c, int64_t count) {
+  const D d;
+  if (c + kLanes <= count) {
+    hn::StoreU(v, d, to + c);
+  } else if (c < count) {
+    hn::BlendedStore(v, hn::FirstN(d, static_cast<size_t>(count - c)), d, to + c);
+  }
+}
+
+inline void store(V v, BFloat16* to, int64_t c, int64_t count) {
+  const Half d;
+  if (c + kLanes <= count) {
+    hn::StoreU(to_half(v), d, bits(to + c));
+  } else if (c < count) {
+    const auto exists = hn::FirstN(d, static_cast<size_t>(count - c));
+    hn::BlendedStore(to_half(v), exists, d, bits(to + c));
+  }
+}
+
+// What is not a number stays so.
+HWY_INLINE V relu(V v) {
+  return hn::IfThenZeroElse(hn::Lt(v, hn::Zero(D())), v);
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace striate::kernels
+HWY_AFTER_NAMESPACE();
+
+#endif
