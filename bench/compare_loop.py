@@ -19,13 +19,13 @@ CHANNELS = {"channels": {"count": 1}}
 # What bench/pytorch_loop.py does, as recipes. So many images that an epoch of the slower takes seconds.
 LOOPS = {
     "lenet5": {
-        "images": 60000,
+        "images": 25600,
         "train": [CHANNELS, {"center_crop": {"size": 32}},
                   {"random_crop": {"size": 32, "padding": 1}}, NORMALIZE],
         "eval": [CHANNELS, {"center_crop": {"size": 32}}, NORMALIZE],
     },
     "resnet20": {
-        "images": 6400,
+        "images": 3840,
         "train": [CHANNELS, {"random_crop": {"size": 28, "padding": 4}},
                   {"random_horizontal_flip": {"p": 0.5}}, NORMALIZE],
         "eval": [CHANNELS, {"center_crop": {"size": 28}}, NORMALIZE],

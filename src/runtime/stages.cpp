@@ -17,6 +17,7 @@ namespace striate {
 namespace {
 
 constexpr size_t kMostNames = 12;  // in a message
+constexpr size_t kMostParts = 64;
 
 class StageFinder {
  public:
@@ -95,7 +96,15 @@ class StageFinder {
     return found;
   }
 
+  bool one_value_passes(int64_t behind) const {
+    int64_t count = 0;
+    for (int64_t i = 0; i <= behind; ++i) count += last_use_[at(i)] > behind ? 1 : 0;
+    return count == 1;
+  }
+
+  // What a step leaves in memory.
   int64_t values_of(int64_t node) const {
+    if (steps_[at(node)].absorbed) return 0;
     const Shape& shape = graph_.node({node}).shape;
     return std::accumulate(shape.begin(), shape.end(), int64_t{1}, std::multiplies<>());
   }
@@ -111,7 +120,8 @@ std::vector<Stage> StageFinder::all() const {
   std::vector<Stage> pieces;
   int64_t first = 1;
   for (int64_t i = 1; i < size(); ++i) {
-    if (const std::optional<Stage> piece = stage(first, i)) {
+    const std::optional<Stage> piece = one_value_passes(i) ? stage(first, i) : std::nullopt;
+    if (piece.has_value()) {
       pieces.push_back(*piece);
       first = i + 1;
     }
@@ -123,7 +133,7 @@ std::vector<Stage> StageFinder::all() const {
   };
   std::vector<Stage> best;
   int64_t least = 0;
-  for (size_t parts = 1; parts <= pieces.size(); ++parts) {
+  for (size_t parts = 1; parts <= std::min(pieces.size(), kMostParts); ++parts) {
     int64_t total = 0;
     for (const Stage& piece : pieces) total += values(piece);
     const int64_t budget = total / static_cast<int64_t>(parts);

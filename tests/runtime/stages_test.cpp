@@ -100,6 +100,19 @@ TEST(CheckpointStages, RunAgainInTheBackwardPassOnly) {
   EXPECT_TRUE(network.tensor("layer1.0.bn.running_mean").equal(mean));
 }
 
+// Only the last part, whose values are needed first, is kept.
+TEST(CheckpointStages, AllReachesFromTheFirstNodeToTheLastPart) {
+  const Graph graph = small_network();
+  const std::vector<Stage> stages = find_stages(graph, plan_steps(graph, /*fuse=*/true), {"all"});
+  ASSERT_GT(stages.size(), 1U);
+  EXPECT_EQ(stages.front().first, 1);
+  for (size_t i = 1; i < stages.size(); ++i) {
+    EXPECT_EQ(stages[i].first, stages[i - 1].last + 1);
+    EXPECT_EQ(stages[i].input, stages[i - 1].output);
+  }
+  EXPECT_GE(stages.back().last, graph.find("layer1.1.relu").node);
+}
+
 TEST(CheckpointStages, LeaveWhatIsTappedAndEvaluationAlone) {
   Network network(small_network(), 1);
   const at::Tensor images = at::randn({4, 3, 16, 16});
