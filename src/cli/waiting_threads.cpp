@@ -1,8 +1,8 @@
 // OpenMP's threads that wait for work spin for 3 ms before they sleep, on processors that the
-// loader's threads need: on two cores LeNet-5 trains a fifth slower by it, and beside other busy
-// programs eight times. Sleeping at once is slower, too, as a small network's steps are many and
-// short. libgomp reads how long to spin when it is loaded, and only from the environment. So the
-// program begins anew with it, before any library has begun: this takes 3 ms.
+// loader's threads need, or other programs: on two quiet cores LeNet-5 trains a fifth slower by it.
+// Sleeping at once is slower, too, as a small network's steps are many and short. libgomp reads how
+// long to spin when it is loaded, and only from the environment. So the program begins anew with
+// it, before any library has begun: this takes 3 ms.
 #include <unistd.h>
 
 #include <cstring>
