@@ -21,6 +21,7 @@ void add_model_flags(CLI::App& command, ModelFileOptions& options) {
                      "How images are prepared, if the file does not say");
   command.add_option("--classes", options.classes,
                      "A file with the classes' names, one a line, if the weights have none");
+  command.add_option("--precision", options.precision, "float32 or bf16")->capture_default_str();
 }
 
 ModelOptions options_of_weights(const std::string& model, const Weights& weights) {
@@ -178,6 +179,7 @@ LoadedModel load_model(const fs::path& path, const ModelFileOptions& options) {
   check_weights_or_explain(graph, weights, origin);
   loaded.network = std::make_shared<Network>(std::move(graph), weights);
   loaded.network->eval();
+  loaded.network->set_execution({.precision = find_precision(options.precision)});
   if (options.column.has_value()) loaded.network->use_column(options.column);
   return loaded;
 }

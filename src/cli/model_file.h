@@ -19,12 +19,13 @@ namespace striate::cli {
 /// What the user says about a weight file that does not say it itself.
 struct ModelFileOptions {
   std::string model;
-  std::string preprocess;         ///< a name, or a .json file with a list of transforms
-  std::string classes;            ///< a file with the name of a class on each line
+  std::string preprocess;  ///< a name, or a .json file with a list of transforms
+  std::string classes;     ///< a file with the name of a class on each line
+  std::string precision = "float32";
   std::optional<int64_t> column;  ///< of a FractalNet, the one to use; absent: all
 };
 
-/// --model, --preprocess and --classes.
+/// --model, --preprocess, --classes and --precision.
 void add_model_flags(CLI::App& command, ModelFileOptions& options);
 
 struct LoadedModel {

@@ -28,20 +28,11 @@ struct Whole {
   static void store(V v, BFloat16* to, int64_t) { hn::StoreU(to_half(v), Half(), bits(to)); }
 };
 struct Part {
-  template <typename Tag>
-  static hn::Mask<Tag> mask(Tag tag, int64_t left) {
-    return hn::FirstN(tag, static_cast<size_t>(left));
-  }
-  static V load(const float* from, int64_t left) {
-    return hn::MaskedLoad(mask(D(), left), D(), from);
-  }
-  static void store(V v, float* to, int64_t left) { hn::BlendedStore(v, mask(D(), left), D(), to); }
-  static V load(const BFloat16* from, int64_t left) {
-    return from_half(hn::MaskedLoad(mask(Half(), left), Half(), bits(from)));
-  }
-  static void store(V v, BFloat16* to, int64_t left) {
-    hn::BlendedStore(to_half(v), mask(Half(), left), Half(), bits(to));
-  }
+  static hn::Mask<D> mask(int64_t left) { return hn::FirstN(D(), static_cast<size_t>(left)); }
+  static V load(const float* from, int64_t left) { return hn::MaskedLoad(mask(left), D(), from); }
+  static void store(V v, float* to, int64_t left) { hn::BlendedStore(v, mask(left), D(), to); }
+  static V load(const BFloat16* from, int64_t left) { return load_part(from, left); }
+  static void store(V v, BFloat16* to, int64_t left) { store_part(v, to, left); }
 };
 
 template <typename Body>

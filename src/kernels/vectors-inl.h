@@ -9,6 +9,7 @@
 
 #include <hwy/highway.h>
 
+#include <algorithm>
 #include <cstdint>
 
 #include "kernels/bfloat16.h"
@@ -48,6 +49,20 @@ inline uint16_t* bits(BFloat16* values) {
   return reinterpret_cast<uint16_t*>(values);
 }
 
+// The first `count` of a vector; the rest are 0, and are not read. Masks would do for 16 bits on
+// some instruction sets only.
+inline V load_part(const BFloat16* from, int64_t count) {
+  BFloat16 all[kLanes] = {};
+  std::copy_n(from, count, all);
+  return from_half(hn::LoadU(Half(), bits(all)));
+}
+
+inline void store_part(V v, BFloat16* to, int64_t count) {
+  BFloat16 all[kLanes];
+  hn::StoreU(to_half(v), Half(), bits(all));
+  std::copy_n(all, count, to);
+}
+
 // Channels from `c` on, of which `count` exist in all; those past them are 0 and are not read.
 inline V load(const float* from, int64_t c, int64_t count) {
   const D d;
@@ -57,11 +72,9 @@ inline V load(const float* from, int64_t c, int64_t count) {
 }
 
 inline V load(const BFloat16* from, int64_t c, int64_t count) {
-  const Half d;
   if (c >= count) return hn::Zero(D());
-  if (c + kLanes <= count) return from_half(hn::LoadU(d, bits(from + c)));
-  const auto exists = hn::FirstN(d, static_cast<size_t>(count - c));
-  return from_half(hn::MaskedLoad(exists, d, bits(from + c)));
+  if (c + kLanes <= count) return from_half(hn::LoadU(Half(), bits(from + c)));
+  return load_part(from + c, count - c);
 }
 
 inline void store(V v, float* to, int64_t c, int64_t count) {
@@ -74,12 +87,10 @@ inline void store(V v, float* to, int64_t c, int64_t count) {
 }
 
 inline void store(V v, BFloat16* to, int64_t c, int64_t count) {
-  const Half d;
   if (c + kLanes <= count) {
-    hn::StoreU(to_half(v), d, bits(to + c));
+    hn::StoreU(to_half(v), Half(), bits(to + c));
   } else if (c < count) {
-    const auto exists = hn::FirstN(d, static_cast<size_t>(count - c));
-    hn::BlendedStore(to_half(v), exists, d, bits(to + c));
+    store_part(v, to + c, count - c);
   }
 }
 

@@ -414,7 +414,7 @@ class TypedSteps final : public FusedNetwork::Steps {
 bool FusedNetwork::can_run(const Network& network) {
   const Execution& execution = network.execution();
   return network.layout() == Layout::kChannelsLast && execution.fuse &&
-         execution.precision == Precision::kFloat32 && !network.column().has_value() &&
+         !network.column().has_value() &&
          std::ranges::all_of(network.tensors(), [](const auto& named) {
            const at::Tensor& tensor = named.second;
            return tensor.is_cpu() &&

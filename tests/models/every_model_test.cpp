@@ -99,6 +99,13 @@ TEST_P(EveryModel, PredictsTheSameFused) {
     EXPECT_LT(((fused - truth).norm() / truth.norm()).item<double>(), bound + 4 * rounding)
         << to_string(algorithm);
   }
+  const auto distance_in_bf16 = [&](bool fuse) {
+    network.set_execution({.fuse = fuse, .precision = Precision::kBFloat16});
+    const at::Tensor y = fuse ? FusedNetwork(network).forward(images) : network.forward(images);
+    return ((y - truth).norm() / truth.norm()).item<double>();
+  };
+  EXPECT_GT(distance_in_bf16(true), 1e-4) << "it is float32 still";
+  EXPECT_LT(distance_in_bf16(true), 0.01 + 1.5 * distance_in_bf16(false));
 }
 
 struct Step {
