@@ -35,9 +35,16 @@ int report(const std::string& message, const std::string& hint, ExitCode code) {
   return code;
 }
 
+// LibTorch's own words, for the processor's memory and for CUDA's.
+bool tells_of_memory(const std::string& message) {
+  return message.find("can't allocate memory") != std::string::npos ||
+         message.find("out of memory") != std::string::npos;
+}
+
 // What to do next when the library does not know better.
 std::string hint_of(const Error& error) {
   if (!error.hint().empty()) return error.hint();
+  if (tells_of_memory(error.what())) return kMemoryHint;
   if (dynamic_cast<const IoError*>(&error) != nullptr)
     return "check the path, its rights, the disk";
   if (dynamic_cast<const FormatError*>(&error) != nullptr) {
@@ -82,10 +89,8 @@ int run(int argc, char** argv) {
     return report("out of memory", kMemoryHint, kFailed);
   } catch (const c10::Error& error) {
     const std::string message = error.what_without_backtrace();
-    const bool memory = message.find("can't allocate memory") != std::string::npos ||
-                        message.find("out of memory") != std::string::npos;
-    return report(message.substr(0, message.find('\n')), memory ? kMemoryHint : kDoctorHint,
-                  kFailed);
+    return report(message.substr(0, message.find('\n')),
+                  tells_of_memory(message) ? kMemoryHint : kDoctorHint, kFailed);
   } catch (const std::exception& error) {
     return report(error.what(), kDoctorHint, kFailed);
   }

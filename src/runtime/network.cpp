@@ -185,7 +185,8 @@ void Network::use_column(std::optional<int64_t> column) {
 // From the outputs back to the input, so that what no kept path reaches stays out.
 Network::Pass Network::draw_pass(const std::vector<int64_t>& wanted) const {
   const bool draws = is_training() && drops_;
-  std::optional<int64_t> column = draws ? std::nullopt : column_;
+  std::optional<int64_t> column;
+  if (!draws) column = column_;
   if (draws && column_count(graph_) > 0 && chance(global_probability(graph_))) {
     column = at::randint(column_count(graph_), {1}).item<int64_t>();
   }

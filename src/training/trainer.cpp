@@ -7,10 +7,12 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <charconv>
 #include <chrono>
 #include <cmath>
 #include <fstream>
 #include <limits>
+#include <optional>
 #include <stdexcept>
 
 #include "striate/base/error.h"
@@ -60,6 +62,25 @@ TrainingData open_training_data(const RunConfig& config) {
   return {subset(all, parts.training), subset(all, parts.validation)};
 }
 
+// The number behind "cuda:"; 0 for "cuda" alone; none for another word.
+std::optional<int64_t> cuda_index(const std::string& name) {
+  if (name == "cuda") return 0;
+  if (!name.starts_with("cuda:")) return std::nullopt;
+  const char* const end = name.data() + name.size();
+  int64_t index = -1;
+  const auto [rest, error] = std::from_chars(name.data() + 5, end, index);
+  const bool whole = error == std::errc() && rest == end && index >= 0;
+  return whole ? std::optional(index) : std::nullopt;
+}
+
+// Left to themselves CUDA's libraries may add in another order each time, so that no run repeats,
+// and round the factors of float32 convolutions to 10 bits (TF32).
+void keep_cuda_exact() {
+  at::globalContext().setDeterministicCuDNN(true);
+  at::globalContext().setFloat32Precision(at::Float32Backend::CUDA, at::Float32Op::CONV,
+                                          at::Float32Precision::IEEE);
+}
+
 // A line reaches the disk before a checkpoint counts it.
 void append_line(const fs::path& path, const std::string& line) {
   std::ofstream file(path, std::ios::app);
@@ -86,14 +107,20 @@ Graph training_graph(const RunConfig& config) {
 
 at::Device find_device(const std::string& name) {
   if (name == "cpu") return at::kCPU;
-  if (!name.starts_with("cuda")) {
+  const std::optional<int64_t> index = cuda_index(name);
+  if (!index.has_value()) {
     throw std::invalid_argument(fmt::format("\"{}\" is no device: use cpu or cuda", name));
   }
   if (!at::globalContext().hasCUDA()) {
     throw Error("this LibTorch or this machine has no CUDA",
                 "use --device cpu, or set STRIATE_LIBTORCH to a CUDA build of LibTorch");
   }
-  return at::Device(name);
+  const int64_t count = at::globalContext().getAcceleratorHooksInterface(at::kCUDA).deviceCount();
+  if (*index >= count) {
+    throw Error(fmt::format("there is no device {}: the last is cuda:{}", name, count - 1),
+                "CUDA_VISIBLE_DEVICES may hide others");
+  }
+  return {at::kCUDA, static_cast<at::DeviceIndex>(*index)};
 }
 
 Shape input_shape(const Dataset& dataset, const Preprocessing& preprocessing) {
@@ -121,6 +148,7 @@ class Trainer::State {
           config_.recipe.accumulate, loader_options().batch_size,
           config_.recipe.accumulate * loader_options().batch_size, data_.training->size()));
     }
+    if (device_.is_cuda()) keep_cuda_exact();
     network_.to(device_);
     network_.set_execution({.convolution = config_.convolution, .precision = config_.precision});
     network_.set_checkpoint_stages(options_.checkpoint_stages);

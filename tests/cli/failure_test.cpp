@@ -185,8 +185,10 @@ TEST_F(Failure, ResumingADamagedRunIsAnError) {
 }
 
 TEST_F(Failure, AnUnknownDeviceIsAnErrorAndStartsNoRun) {
-  expect_failure(joined({"train", "lenet5", "--out", "run", "--device", "tpu"}, quick_flags()), 2,
-                 {"\"tpu\"", "cpu or cuda"});
+  for (const std::string device : {"tpu", "cudax", "cuda:", "cuda:-1", "cuda:1x"}) {
+    expect_failure(joined({"train", "lenet5", "--out", "run", "--device", device}, quick_flags()),
+                   2, {"\"" + device + "\"", "cpu or cuda"});
+  }
   EXPECT_FALSE(fs::exists(folder_ / "run"));
 }
 

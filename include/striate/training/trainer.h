@@ -85,8 +85,8 @@ class Trainer {
 /// The network that a run trains: with auxiliary heads and stochastic depth where it says so.
 Graph training_graph(const RunConfig& config);
 
-/// "cpu", "cuda" or "cuda:1". @throws std::invalid_argument  another word; Error  this LibTorch or
-/// this machine has no CUDA.
+/// "cpu", "cuda" (the first one) or "cuda:1". @throws std::invalid_argument  another word; Error
+/// this LibTorch or this machine has no CUDA, or not so many devices.
 at::Device find_device(const std::string& name);
 
 /// The shape that a data set's first image has after preprocessing: (C, H, W).
