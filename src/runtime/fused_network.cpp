@@ -10,6 +10,7 @@
 
 #include "kernels/batch_norm.h"
 #include "kernels/direct_convolution.h"
+#include "kernels/matrix_vector.h"
 #include "runtime/fused_plan.h"
 #include "runtime/grouped_convolution.h"
 #include "runtime/node_run.h"
@@ -257,6 +258,7 @@ class TypedSteps final : public FusedNetwork::Steps {
   void run(PreparedStep& prepared) {
     std::visit(overloaded{
                    [&](const Conv2d& conv) { run_convolution(prepared, conv); },
+                   [&](const Linear&) { run_linear(prepared); },
                    [&](const BatchNorm2d&) { run_norm(prepared); },
                    [&](const MaxPool2d& op) { run_pool(prepared.step, op); },
                    [&](const AvgPool2d& op) { run_pool(prepared.step, op); },
@@ -334,6 +336,28 @@ class TypedSteps final : public FusedNetwork::Steps {
     if (step.shortcut.has_value()) value += values_[at(*step.shortcut)];
     if (step.relu) at::relu_(value);
     keep(step.output, value);
+  }
+
+  // One image: memory decides, and LibTorch's product reads it by one thread.
+  void run_linear(const PreparedStep& prepared) {
+    const FusedStep& step = prepared.step;
+    if (!std::is_same_v<T, float> || batch_ != 1) return run_operator(prepared);
+    const at::Tensor x = input(step).contiguous();
+    const at::Tensor weight = prepared.tensors.tensors.at("weight").contiguous();
+    const auto bias = prepared.tensors.tensors.find("bias");
+    const at::Tensor y = at::empty({1, weight.size(0)}, at::kFloat);
+    const kernels::MatrixVector product = {.matrix = weight.const_data_ptr<float>(),
+                                           .columns = weight.size(1),
+                                           .vector = x.const_data_ptr<float>(),
+                                           .bias = bias == prepared.tensors.tensors.end()
+                                                       ? nullptr
+                                                       : bias->second.const_data_ptr<float>(),
+                                           .relu = step.relu,
+                                           .result = y.data_ptr<float>()};
+    at::parallel_for(0, weight.size(0), 16, [&](int64_t begin, int64_t end) {
+      kernels::multiply_vector(product, begin, end);
+    });
+    keep(step.output, y);
   }
 
   void run_norm(const PreparedStep& prepared) {
