@@ -109,7 +109,7 @@ void winograd_convolution(benchmark::State& state) {
   std::vector<float> output(static_cast<size_t>(s.rows() * s.out_channels));
   for (auto _ : state) {
     for (int64_t tile = 0; tile < w.tiles(); tile += kTiles) {
-      kernels::winograd_convolve(w,
+      kernels::winograd_convolve<float>(w,
                                  {.input = input.data(),
                                   .input_stride = s.in_channels,
                                   .packed = packed.data(),

@@ -122,10 +122,11 @@ Place place(const WinogradShape& s, int64_t tile) {
   return {tile / (across * down), tile / across % down * 4, tile % across * 4};
 }
 
-void transform_input_tile(const WinogradShape& s, const float* input, int64_t input_stride,
+template <typename T>
+void transform_input_tile(const WinogradShape& s, const T* input, int64_t input_stride,
                           int64_t tile, float* to, int64_t point_stride) {
   const Place p = place(s, tile);
-  const float* pixels[6][6];  // null: padding
+  const T* pixels[6][6];  // null: padding
   for (int64_t i = 0; i < 6; ++i) {
     for (int64_t j = 0; j < 6; ++j) {
       const int64_t y = p.y + i - s.pad_height;
@@ -152,12 +153,13 @@ void transform_input_tile(const WinogradShape& s, const float* input, int64_t in
   }
 }
 
-void transform_gradient_tile(const WinogradShape& s, const float* gradient, int64_t tile, float* to,
+template <typename T>
+void transform_gradient_tile(const WinogradShape& s, const T* gradient, int64_t tile, float* to,
                              int64_t point_stride) {
   const Place p = place(s, tile);
   const int64_t rows = std::min<int64_t>(4, s.out_height() - p.y);
   const int64_t columns = std::min<int64_t>(4, s.out_width() - p.x);
-  const float* first =
+  const T* first =
       gradient + ((p.image * s.out_height() + p.y) * s.out_width() + p.x) * s.out_channels;
   const D d;
   const int64_t end = padded(s.out_channels);
@@ -178,14 +180,15 @@ void transform_gradient_tile(const WinogradShape& s, const float* gradient, int6
   }
 }
 
-void transform_output_tile(const WinogradShape& s, const WinogradConvolution& convolution,
+template <typename T>
+void transform_output_tile(const WinogradShape& s, const WinogradConvolution<T>& convolution,
                            const float* from, int64_t point_stride, int64_t tile,
                            int64_t channel_begin, int64_t channel_end) {
   const Place p = place(s, tile);
   const int64_t rows = std::min<int64_t>(4, s.out_height() - p.y);
   const int64_t columns = std::min<int64_t>(4, s.out_width() - p.x);
   const int64_t first = (p.image * s.out_height() + p.y) * s.out_width() + p.x;
-  const Epilogue<float>& epilogue = convolution.epilogue;
+  const Epilogue<T>& epilogue = convolution.epilogue;
   const D d;
   for (int64_t c = channel_begin; c < channel_end; c += kLanes) {
     V m[6][6];
@@ -197,9 +200,9 @@ void transform_output_tile(const WinogradShape& s, const WinogradConvolution& co
     for (int i = 0; i < rows; ++i) {
       for (int j = 0; j < columns; ++j) {
         const int64_t pixel = first + i * s.out_width() + j;
-        const float* residual = epilogue.residual == nullptr
-                                    ? nullptr
-                                    : epilogue.residual + pixel * epilogue.residual_stride;
+        const T* residual = epilogue.residual == nullptr
+                                ? nullptr
+                                : epilogue.residual + pixel * epilogue.residual_stride;
         store(finish(out[i][j], epilogue, residual, c, s.out_channels),
               convolution.output + pixel * convolution.output_stride, c, s.out_channels);
       }
@@ -271,7 +274,8 @@ void Pack(WinogradUse use, int64_t in_channels, int64_t out_channels, const floa
   }
 }
 
-void Convolve(const WinogradShape& s, const WinogradConvolution& c, int64_t tile_begin,
+template <typename T>
+void convolve(const WinogradShape& s, const WinogradConvolution<T>& c, int64_t tile_begin,
               int64_t tile_end, int64_t panel_begin, int64_t panel_end, float* scratch) {
   const int64_t tiles = tile_end - tile_begin;
   const int64_t in = padded(s.in_channels);
@@ -304,8 +308,9 @@ void Convolve(const WinogradShape& s, const WinogradConvolution& c, int64_t tile
   }
 }
 
-void TransformInput(const WinogradShape& s, const float* input, const WinogradTiles& tiles,
-                    float* transformed) {
+template <typename T>
+void transform_input(const WinogradShape& s, const T* input, const WinogradTiles& tiles,
+                     float* transformed) {
   const int64_t channels = padded(s.in_channels);
   for (int64_t tile = tiles.tile_begin; tile < tiles.tile_end; ++tile) {
     transform_input_tile(s, input, s.in_channels, tile,
@@ -314,8 +319,9 @@ void TransformInput(const WinogradShape& s, const float* input, const WinogradTi
   }
 }
 
-void TransformGradient(const WinogradShape& s, const float* gradient, const WinogradTiles& tiles,
-                       float* transformed) {
+template <typename T>
+void transform_gradient(const WinogradShape& s, const T* gradient, const WinogradTiles& tiles,
+                        float* transformed) {
   const int64_t channels = padded(s.out_channels);
   for (int64_t tile = tiles.tile_begin; tile < tiles.tile_end; ++tile) {
     transform_gradient_tile(s, gradient, tile, transformed + (tile - tiles.chunk_begin) * channels,
@@ -365,6 +371,33 @@ void FinishKernels(const WinogradShape& s, const float* sums, float* gradient, i
   }
 }
 
+// One of each type, for the dispatch.
+void ConvolveFloat(const WinogradShape& s, const WinogradConvolution<float>& c, int64_t tile_begin,
+                   int64_t tile_end, int64_t panel_begin, int64_t panel_end, float* scratch) {
+  convolve(s, c, tile_begin, tile_end, panel_begin, panel_end, scratch);
+}
+void ConvolveBFloat16(const WinogradShape& s, const WinogradConvolution<BFloat16>& c,
+                      int64_t tile_begin, int64_t tile_end, int64_t panel_begin, int64_t panel_end,
+                      float* scratch) {
+  convolve(s, c, tile_begin, tile_end, panel_begin, panel_end, scratch);
+}
+void TransformInputFloat(const WinogradShape& s, const float* input, const WinogradTiles& tiles,
+                         float* transformed) {
+  transform_input(s, input, tiles, transformed);
+}
+void TransformInputBFloat16(const WinogradShape& s, const BFloat16* input,
+                            const WinogradTiles& tiles, float* transformed) {
+  transform_input(s, input, tiles, transformed);
+}
+void TransformGradientFloat(const WinogradShape& s, const float* gradient,
+                            const WinogradTiles& tiles, float* transformed) {
+  transform_gradient(s, gradient, tiles, transformed);
+}
+void TransformGradientBFloat16(const WinogradShape& s, const BFloat16* gradient,
+                               const WinogradTiles& tiles, float* transformed) {
+  transform_gradient(s, gradient, tiles, transformed);
+}
+
 }  // namespace
 }  // namespace HWY_NAMESPACE
 }  // namespace striate::kernels
@@ -375,9 +408,12 @@ namespace striate::kernels {
 
 HWY_EXPORT(Panel);
 HWY_EXPORT(Pack);
-HWY_EXPORT(Convolve);
-HWY_EXPORT(TransformInput);
-HWY_EXPORT(TransformGradient);
+HWY_EXPORT(ConvolveFloat);
+HWY_EXPORT(ConvolveBFloat16);
+HWY_EXPORT(TransformInputFloat);
+HWY_EXPORT(TransformInputBFloat16);
+HWY_EXPORT(TransformGradientFloat);
+HWY_EXPORT(TransformGradientBFloat16);
 HWY_EXPORT(AddProducts);
 HWY_EXPORT(FinishKernels);
 
@@ -401,21 +437,40 @@ void winograd_pack(WinogradUse use, int64_t in_channels, int64_t out_channels, c
   (use, in_channels, out_channels, kernels, packed, panel_begin, panel_end);
 }
 
-void winograd_convolve(const WinogradShape& shape, const WinogradConvolution& convolution,
+template <>
+void winograd_convolve(const WinogradShape& s, const WinogradConvolution<float>& c,
                        int64_t tile_begin, int64_t tile_end, int64_t panel_begin, int64_t panel_end,
                        float* scratch) {
-  HWY_DYNAMIC_DISPATCH(Convolve)
-  (shape, convolution, tile_begin, tile_end, panel_begin, panel_end, scratch);
+  HWY_DYNAMIC_DISPATCH(ConvolveFloat)(s, c, tile_begin, tile_end, panel_begin, panel_end, scratch);
+}
+template <>
+void winograd_convolve(const WinogradShape& s, const WinogradConvolution<BFloat16>& c,
+                       int64_t tile_begin, int64_t tile_end, int64_t panel_begin, int64_t panel_end,
+                       float* scratch) {
+  HWY_DYNAMIC_DISPATCH(ConvolveBFloat16)
+  (s, c, tile_begin, tile_end, panel_begin, panel_end, scratch);
 }
 
-void winograd_transform_input(const WinogradShape& shape, const float* input,
+template <>
+void winograd_transform_input(const WinogradShape& s, const float* input,
                               const WinogradTiles& tiles, float* transformed) {
-  HWY_DYNAMIC_DISPATCH(TransformInput)(shape, input, tiles, transformed);
+  HWY_DYNAMIC_DISPATCH(TransformInputFloat)(s, input, tiles, transformed);
+}
+template <>
+void winograd_transform_input(const WinogradShape& s, const BFloat16* input,
+                              const WinogradTiles& tiles, float* transformed) {
+  HWY_DYNAMIC_DISPATCH(TransformInputBFloat16)(s, input, tiles, transformed);
 }
 
-void winograd_transform_gradient(const WinogradShape& shape, const float* gradient,
+template <>
+void winograd_transform_gradient(const WinogradShape& s, const float* gradient,
                                  const WinogradTiles& tiles, float* transformed) {
-  HWY_DYNAMIC_DISPATCH(TransformGradient)(shape, gradient, tiles, transformed);
+  HWY_DYNAMIC_DISPATCH(TransformGradientFloat)(s, gradient, tiles, transformed);
+}
+template <>
+void winograd_transform_gradient(const WinogradShape& s, const BFloat16* gradient,
+                                 const WinogradTiles& tiles, float* transformed) {
+  HWY_DYNAMIC_DISPATCH(TransformGradientBFloat16)(s, gradient, tiles, transformed);
 }
 
 void winograd_add_products(const WinogradShape& shape, const float* input, const float* gradient,

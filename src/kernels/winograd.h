@@ -7,7 +7,8 @@
 namespace striate::kernels {
 
 /// Convolution by 3x3 kernels of stride 1 as Winograd's F(4x4, 3x3): a tile of 6x6 inputs gives 4x4
-/// outputs by 36 products instead of 144 (lavin2016, 4). Images are channels last, float32; kernels
+/// outputs by 36 products instead of 144 (lavin2016, 4). Images are channels last, T is float or
+/// BFloat16; transforms and products are float32; kernels
 /// (out, 3, 3, in), as a channels-last weight of PyTorch lies in memory. Every function works on a
 /// part of the whole, so that the caller decides on threads; the parts' results do not depend on
 /// how they are cut.
@@ -49,18 +50,20 @@ void winograd_pack(WinogradUse use, int64_t in_channels, int64_t out_channels, c
 
 /// Floats that `winograd_convolve` needs to work in, for so many tiles.
 int64_t winograd_scratch_size(const WinogradShape& shape, int64_t tiles);
+template <typename T>
 struct WinogradConvolution {
-  const float* input;
-  int64_t input_stride;  ///< floats from one pixel to the next; at least in_channels
+  const T* input;
+  int64_t input_stride;  ///< values from one pixel to the next; at least in_channels
   const float* packed;
-  Epilogue<float> epilogue;
-  float* output;
+  Epilogue<T> epilogue;
+  T* output;
   int64_t output_stride;
 };
 /// Output channels in panels [panel_begin, panel_end) of tiles [tile_begin, tile_end). For the
 /// gradient of an input, `shape` describes the convolution of the output's gradient: its padding is
 /// 2 minus the layer's.
-void winograd_convolve(const WinogradShape& shape, const WinogradConvolution& convolution,
+template <typename T>
+void winograd_convolve(const WinogradShape& shape, const WinogradConvolution<T>& convolution,
                        int64_t tile_begin, int64_t tile_end, int64_t panel_begin, int64_t panel_end,
                        float* scratch);
 
@@ -72,11 +75,13 @@ struct WinogradTiles {
   int64_t tile_end;
 };
 /// B^T d B of input tiles, into transformed[36][chunk_tiles][winograd_padded(in_channels)].
-void winograd_transform_input(const WinogradShape& shape, const float* input,
+template <typename T>
+void winograd_transform_input(const WinogradShape& shape, const T* input,
                               const WinogradTiles& tiles, float* transformed);
 /// A d A^T of tiles of the output's gradient, into
 /// transformed[36][chunk_tiles][winograd_padded(out_channels)].
-void winograd_transform_gradient(const WinogradShape& shape, const float* gradient,
+template <typename T>
+void winograd_transform_gradient(const WinogradShape& shape, const T* gradient,
                                  const WinogradTiles& tiles, float* transformed);
 /// Adds a chunk's products to sums[36][out_channels][winograd_padded(in_channels)], for points
 /// [point_begin, point_end).

@@ -23,19 +23,43 @@ using torch::autograd::variable_list;
 
 constexpr auto kChannelsLast = at::MemoryFormat::ChannelsLast;
 
+template <typename T>
+void convolve_tiles_of(const WinogradShape& s, const at::Tensor& input, const at::Tensor& packed,
+                       const at::Tensor& bias, const at::Tensor& output) {
+  winograd_convolve<T>(
+      s, {.input = static_cast<const T*>(input.const_data_ptr()),
+          .input_stride = s.in_channels,
+          .packed = packed.const_data_ptr<float>(),
+          .epilogue = {.bias = bias.defined() ? bias.const_data_ptr<float>() : nullptr},
+          .output = static_cast<T*>(output.data_ptr()),
+          .output_stride = s.out_channels});
+}
+
 // The outputs of a convolution whose kernels are transformed already.
 at::Tensor convolve_tiles(const WinogradShape& s, const at::Tensor& input, const at::Tensor& packed,
                           const at::Tensor& bias) {
   at::Tensor output = at::empty({s.batch, s.out_channels, s.out_height(), s.out_width()},
                                 input.options(), kChannelsLast);
-  winograd_convolve(s,
-                    {.input = input.const_data_ptr<float>(),
-                     .input_stride = s.in_channels,
-                     .packed = packed.const_data_ptr<float>(),
-                     .epilogue = {.bias = bias.defined() ? bias.const_data_ptr<float>() : nullptr},
-                     .output = output.data_ptr<float>(),
-                     .output_stride = s.out_channels});
+  input.scalar_type() == at::kBFloat16
+      ? convolve_tiles_of<kernels::BFloat16>(s, input, packed, bias, output)
+      : convolve_tiles_of<float>(s, input, packed, bias, output);
   return output;
+}
+
+bool pays(const WinogradShape& s, const at::Tensor& input) {
+  const bool half = input.scalar_type() == at::kBFloat16;
+  return winograd_pays(s, WinogradKernels::kPackedEachTime,
+                       half ? Precision::kBFloat16 : Precision::kFloat32);
+}
+
+// In the type of the images.
+at::Tensor convolve_directly(const Conv2d& conv, const at::Tensor& input, const at::Tensor& weight,
+                             const at::Tensor& bias) {
+  const at::ScalarType type = input.scalar_type();
+  return at::conv2d(input, weight.to(type), bias.defined() ? bias.to(type) : bias,
+                    {conv.stride.height, conv.stride.width},
+                    {conv.padding.height, conv.padding.width},
+                    {conv.dilation.height, conv.dilation.width}, conv.groups);
 }
 
 WinogradShape shape_of(const at::Tensor& input, const at::Tensor& weight, at::IntArrayRef padding) {
@@ -71,8 +95,11 @@ class WinogradConvolution : public torch::autograd::Function<WinogradConvolution
     context->saved_data["always"] = always;
     context->saved_data["bias"] = bias.has_value();
     const WinogradShape s = shape_of(x, w, padding);
-    if (!always && !winograd_pays(s, WinogradKernels::kPackedEachTime))
-      return at::conv2d(x, w, bias, 1, padding);
+    if (!always && !pays(s, x)) {
+      const at::ScalarType type = x.scalar_type();
+      const at::Tensor added = bias.has_value() ? bias->to(type) : at::Tensor();
+      return at::conv2d(x, w.to(type), added, 1, padding);
+    }
     return convolve_tiles(s, x, winograd_pack(WinogradUse::kOutput, w),
                           bias.value_or(at::Tensor()));
   }
@@ -82,37 +109,37 @@ class WinogradConvolution : public torch::autograd::Function<WinogradConvolution
     const variable_list saved = context->get_saved_variables();
     const at::Tensor& x = saved[0];
     const at::Tensor& w = saved[1];
-    const at::Tensor g = gradients[0].contiguous(kChannelsLast);
+    const at::Tensor g = gradients[0].to(x.scalar_type()).contiguous(kChannelsLast);
     const std::vector<int64_t> padding = context->saved_data["padding"].toIntVector();
     const WinogradShape s = shape_of(x, w, padding);
     const bool always = context->saved_data["always"].toBool();
 
     variable_list result(5);
     const auto direct = [&](bool input, bool weight) {
-      return at::convolution_backward(g, x, w, std::nullopt, {1, 1}, padding, {1, 1}, false, {0, 0},
-                                      1, {input, weight, false});
+      return at::convolution_backward(g, x, w.to(x.scalar_type()), std::nullopt, {1, 1}, padding,
+                                      {1, 1}, false, {0, 0}, 1, {input, weight, false});
     };
     if (context->needs_input_grad(0)) {
       const WinogradShape back = backwards(s);
-      result[0] = always || winograd_pays(back, WinogradKernels::kPackedEachTime)
+      result[0] = always || pays(back, g)
                       ? convolve_tiles(back, g, winograd_pack(WinogradUse::kInputGradient, w), {})
                       : std::get<0>(direct(true, false));
     }
     if (context->needs_input_grad(1)) {
-      result[1] = always || winograd_pays(s, WinogradKernels::kPackedEachTime)
-                      ? winograd_weight_gradient(s, x, g)
-                      : std::get<1>(direct(false, true));
+      result[1] = always || pays(s, x) ? winograd_weight_gradient(s, x, g)
+                                       : std::get<1>(direct(false, true)).to(w.scalar_type());
     }
     if (context->saved_data["bias"].toBool() && context->needs_input_grad(2))
-      result[2] = g.sum({0, 2, 3});
+      result[2] = g.sum({0, 2, 3}, /*keepdim=*/false, w.scalar_type());
     return result;
   }
 };
 
-bool can_be_winograd(const Conv2d& conv, const at::Tensor& input) {
+bool can_be_winograd(const Conv2d& conv, const at::Tensor& input, const at::Tensor& weight) {
   return conv.kernel_size == 3 && conv.stride == 1 && conv.dilation == 1 && conv.groups == 1 &&
          conv.padding.height <= 2 && conv.padding.width <= 2 && input.is_cpu() &&
-         input.scalar_type() == at::kFloat && input.numel() > 0;
+         (input.scalar_type() == at::kFloat || input.scalar_type() == at::kBFloat16) &&
+         weight.scalar_type() == at::kFloat && input.numel() > 0;
 }
 
 }  // namespace
@@ -121,17 +148,15 @@ at::Tensor convolve(const Conv2d& conv, ConvolutionAlgorithm algorithm, const at
                     const at::Tensor& weight, const at::Tensor& bias) {
   const std::vector<int64_t> padding = {conv.padding.height, conv.padding.width};
   const bool always = algorithm == ConvolutionAlgorithm::kWinograd;
-  if (algorithm != ConvolutionAlgorithm::kDirect && can_be_winograd(conv, input) &&
-      (always ||
-       winograd_pays(shape_of(input, weight, padding), WinogradKernels::kPackedEachTime))) {
+  if (algorithm != ConvolutionAlgorithm::kDirect && can_be_winograd(conv, input, weight) &&
+      (always || pays(shape_of(input, weight, padding), input))) {
     const std::optional<at::Tensor> given = bias.defined() ? std::optional(bias) : std::nullopt;
     return WinogradConvolution::apply(input, weight, given, padding, always);
   }
   if (algorithm != ConvolutionAlgorithm::kDirect && can_be_grouped(conv, input)) {
     return grouped_convolution(conv, input, weight, bias);
   }
-  return at::conv2d(input, weight, bias, {conv.stride.height, conv.stride.width}, padding,
-                    {conv.dilation.height, conv.dilation.width}, conv.groups);
+  return convolve_directly(conv, input, weight, bias);
 }
 
 }  // namespace striate

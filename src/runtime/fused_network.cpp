@@ -175,6 +175,9 @@ class TypedSteps final : public FusedNetwork::Steps {
   }
 
  private:
+  static constexpr Precision kPrecision =
+      std::is_same_v<T, float> ? Precision::kFloat32 : Precision::kBFloat16;
+
   static size_t at(int64_t i) { return static_cast<size_t>(i); }
   const Op& op(int64_t node) const { return graph_.node({node}).op; }
 
@@ -282,20 +285,18 @@ class TypedSteps final : public FusedNetwork::Steps {
       epilogue.residual = data<T>(values_[at(*step.shortcut)]);
       epilogue.residual_stride = strides_[at(*step.shortcut)];
     }
-    if constexpr (std::is_same_v<T, float>) {
-      if (takes_winograd(step, conv, winograd_shape(s))) {
-        at::Tensor& packed = prepared.winograd;
-        if (!packed.defined()) {
-          packed =
-              winograd_pack(kernels::WinogradUse::kOutput, prepared.kernels.permute({0, 3, 1, 2}));
-        }
-        return winograd_convolve(winograd_shape(s), {.input = data<float>(input(step)),
-                                                     .input_stride = input_stride(step),
-                                                     .packed = data<float>(packed),
-                                                     .epilogue = epilogue,
-                                                     .output = data<float>(output),
-                                                     .output_stride = strides_[at(step.output)]});
+    if (takes_winograd(step, conv, winograd_shape(s))) {
+      at::Tensor& packed = prepared.winograd;
+      if (!packed.defined()) {
+        packed =
+            winograd_pack(kernels::WinogradUse::kOutput, prepared.kernels.permute({0, 3, 1, 2}));
       }
+      return winograd_convolve<T>(winograd_shape(s), {.input = data<T>(input(step)),
+                                                      .input_stride = input_stride(step),
+                                                      .packed = data<float>(packed),
+                                                      .epilogue = epilogue,
+                                                      .output = data<T>(output),
+                                                      .output_stride = strides_[at(step.output)]});
     }
     if (!prepared.direct.defined()) prepared.direct = pack_direct<T>(s, prepared.kernels);
     convolve_directly<T>(s, {.input = data<T>(input(step)),
@@ -312,7 +313,7 @@ class TypedSteps final : public FusedNetwork::Steps {
                       const kernels::WinogradShape& s) const {
     if (step.input_norm.has_value() || !allows_winograd(conv)) return false;
     if (algorithm_ == ConvolutionAlgorithm::kAuto) {
-      return winograd_pays(s, WinogradKernels::kPackedOnce);
+      return winograd_pays(s, WinogradKernels::kPackedOnce, kPrecision);
     }
     return algorithm_ == ConvolutionAlgorithm::kWinograd;
   }
@@ -415,8 +416,7 @@ class TypedSteps final : public FusedNetwork::Steps {
                       .values = values_,
                       .training = false,
                       .statistics_momentum = std::nullopt,
-                      .execution = {.precision = std::is_same_v<T, float> ? Precision::kFloat32
-                                                                          : Precision::kBFloat16},
+                      .execution = {.precision = kPrecision},
                       .reuse_input = false};
     const at::Tensor value = std::visit(run, op(step.node));
     keep(step.output, step.relu ? at::relu(value) : value);

@@ -58,8 +58,7 @@ at::Tensor NodeRun::operator()(const Conv2d& conv) const {
   const at::Tensor kernel = step.connection_mask.defined()
                                 ? weight() * step.connection_mask.to(weight().options())
                                 : weight();
-  return convolve(conv, execution.convolution, in_precision(input()), in_precision(kernel),
-                  in_precision(optional("bias")));
+  return convolve(conv, execution.convolution, in_precision(input()), kernel, optional("bias"));
 }
 
 at::Tensor NodeRun::operator()(const Linear&) const {

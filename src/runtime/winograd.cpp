@@ -33,11 +33,14 @@ int64_t panels(int64_t channels) {
 
 }  // namespace
 
-bool winograd_pays(const WinogradShape& s, WinogradKernels kernels) {
+bool winograd_pays(const WinogradShape& s, WinogradKernels kernels, Precision precision) {
   const auto in = static_cast<double>(s.in_channels);
   const auto out = static_cast<double>(s.out_channels);
   const auto tiles = static_cast<double>(s.tiles());
-  double direct = 9.0 * static_cast<double>(s.batch * s.out_height() * s.out_width()) * in * out;
+  // bfloat16 products take half the time.
+  const double product = precision == Precision::kBFloat16 ? 4.5 : 9;
+  double direct =
+      product * static_cast<double>(s.batch * s.out_height() * s.out_width()) * in * out;
   double winograd = kernels::kWinogradPoints *
                     (tiles * static_cast<double>(kernels::winograd_padded(s.in_channels)) *
                          static_cast<double>(kernels::winograd_padded(s.out_channels)) +
@@ -63,7 +66,8 @@ at::Tensor winograd_pack(WinogradUse use, const at::Tensor& weight) {
   return packed;
 }
 
-void winograd_convolve(const WinogradShape& s, const kernels::WinogradConvolution& convolution) {
+template <typename T>
+void winograd_convolve(const WinogradShape& s, const kernels::WinogradConvolution<T>& convolution) {
   const int64_t tiles = s.tiles();
   const int64_t threads = at::get_num_threads();
   // Few tiles: each thread takes them all, for some of the output channels, so that it reads only
@@ -85,8 +89,15 @@ void winograd_convolve(const WinogradShape& s, const kernels::WinogradConvolutio
   });
 }
 
-at::Tensor winograd_weight_gradient(const WinogradShape& s, const at::Tensor& input,
-                                    const at::Tensor& gradient) {
+template void winograd_convolve(const WinogradShape&, const kernels::WinogradConvolution<float>&);
+template void winograd_convolve(const WinogradShape&,
+                                const kernels::WinogradConvolution<kernels::BFloat16>&);
+
+namespace {
+
+template <typename T>
+at::Tensor weight_gradient(const WinogradShape& s, const at::Tensor& input,
+                           const at::Tensor& gradient) {
   const int64_t in = kernels::winograd_padded(s.in_channels);
   const int64_t out = kernels::winograd_padded(s.out_channels);
   const int64_t tiles = s.tiles();
@@ -94,8 +105,8 @@ at::Tensor winograd_weight_gradient(const WinogradShape& s, const at::Tensor& in
   const at::Tensor sums = at::zeros({kernels::kWinogradPoints * s.out_channels * in}, at::kFloat);
   const at::Tensor inputs = empty_floats(kernels::kWinogradPoints * chunk * in);
   const at::Tensor gradients = empty_floats(kernels::kWinogradPoints * chunk * out);
-  const float* x = input.const_data_ptr<float>();
-  const float* g = gradient.const_data_ptr<float>();
+  const T* x = static_cast<const T*>(input.const_data_ptr());
+  const T* g = static_cast<const T*>(gradient.const_data_ptr());
   float* to_x = inputs.data_ptr<float>();
   float* to_g = gradients.data_ptr<float>();
   float* to_sums = sums.data_ptr<float>();
@@ -110,13 +121,22 @@ at::Tensor winograd_weight_gradient(const WinogradShape& s, const at::Tensor& in
       kernels::winograd_add_products(s, to_x, to_g, count, to_sums, begin, end);
     });
   }
-  at::Tensor result = at::empty({s.out_channels, s.in_channels, 3, 3}, input.options(),
-                                at::MemoryFormat::ChannelsLast);
+  at::Tensor result = at::empty({s.out_channels, s.in_channels, 3, 3},
+                                input.options().dtype(at::kFloat), at::MemoryFormat::ChannelsLast);
   float* to = result.data_ptr<float>();
   at::parallel_for(0, s.out_channels, 1, [&](int64_t begin, int64_t end) {
     kernels::winograd_finish_kernels(s, to_sums, to, begin, end);
   });
   return result;
+}
+
+}  // namespace
+
+at::Tensor winograd_weight_gradient(const WinogradShape& s, const at::Tensor& input,
+                                    const at::Tensor& gradient) {
+  return input.scalar_type() == at::kBFloat16
+             ? weight_gradient<kernels::BFloat16>(s, input, gradient)
+             : weight_gradient<float>(s, input, gradient);
 }
 
 }  // namespace striate

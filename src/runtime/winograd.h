@@ -3,21 +3,27 @@
 #include <ATen/core/Tensor.h>
 
 #include "kernels/winograd.h"
+#include "striate/runtime/execution.h"
 
 namespace striate {
 
 /// What reading kernels costs: training transforms them anew in each step.
 enum class WinogradKernels { kPackedEachTime, kPackedOnce };
 
-/// Whether Winograd's algorithm is expected to be faster than a direct convolution.
-bool winograd_pays(const kernels::WinogradShape& shape, WinogradKernels kernels);
+/// Whether Winograd's algorithm, in float32, is expected to be faster than a direct convolution in
+/// this precision.
+bool winograd_pays(const kernels::WinogradShape& shape, WinogradKernels kernels,
+                   Precision precision);
 
-/// Kernels transformed by all threads. @param weight  (out, in, 3, 3), channels last.
+/// Kernels transformed by all threads. @param weight  (out, in, 3, 3) float32, channels last.
 at::Tensor winograd_pack(kernels::WinogradUse use, const at::Tensor& weight);
 /// All outputs, by all threads; the same bits for any number of them.
+/// T: float or kernels::BFloat16.
+template <typename T>
 void winograd_convolve(const kernels::WinogradShape& shape,
-                       const kernels::WinogradConvolution& convolution);
-/// The gradient of the kernels, (out, in, 3, 3), channels last. Likewise.
+                       const kernels::WinogradConvolution<T>& convolution);
+/// The gradient of the kernels, (out, in, 3, 3) float32, channels last. Likewise.
+/// @param input, gradient  both float32 or both bfloat16.
 at::Tensor winograd_weight_gradient(const kernels::WinogradShape& shape, const at::Tensor& input,
                                     const at::Tensor& gradient);
 

@@ -88,12 +88,12 @@ std::vector<float> convolve(const WinogradShape& s, const std::vector<float>& in
       static_cast<size_t>(s.batch * s.out_height() * s.out_width() * s.out_channels), -7.0F);
   std::vector<float> scratch(static_cast<size_t>(kernels::winograd_scratch_size(s, s.tiles())));
   for (const auto& [begin, end] : {std::pair{int64_t{0}, cut}, std::pair{cut, s.tiles()}}) {
-    const kernels::WinogradConvolution convolution = {.input = input.data(),
-                                                      .input_stride = s.in_channels,
-                                                      .packed = packed.data(),
-                                                      .epilogue = {.bias = bias},
-                                                      .output = output.data(),
-                                                      .output_stride = s.out_channels};
+    const kernels::WinogradConvolution<float> convolution = {.input = input.data(),
+                                                             .input_stride = s.in_channels,
+                                                             .packed = packed.data(),
+                                                             .epilogue = {.bias = bias},
+                                                             .output = output.data(),
+                                                             .output_stride = s.out_channels};
     const int64_t panels = kernels::winograd_padded(s.out_channels) / kernels::winograd_panel();
     for (const auto& [from, to] : {std::pair{int64_t{0}, panels / 2}, {panels / 2, panels}}) {
       kernels::winograd_convolve(s, convolution, begin, end, from, to, scratch.data());

@@ -68,6 +68,39 @@ TEST(Convolution, ChoosesWinogradWhereItPays) {
   EXPECT_TRUE(same(small, ConvolutionAlgorithm::kDirect));
 }
 
+// Images in bfloat16 beside weights in float32: what is left is the rounding of images, outputs and
+// their gradients.
+TEST(Convolution, OfBFloat16IsFloat64Rounded) {
+  for (const Case& c : kCases) {
+    at::manual_seed(1);
+    const auto round = [](const at::Tensor& t) { return t.to(at::kBFloat16).to(at::kDouble); };
+    const auto layout = at::MemoryFormat::ChannelsLast;
+    const at::Tensor image = at::randn(c.input).contiguous(layout);
+    const at::Tensor weight = at::randn({c.conv.out_channels, c.input[1], 3, 3}).contiguous(layout);
+    const auto derive = [&](ConvolutionAlgorithm algorithm, const at::Tensor& x,
+                            const at::Tensor& w) {
+      x.requires_grad_();
+      w.requires_grad_();
+      const at::Tensor y = convolve(c.conv, algorithm, x, w, at::ones({w.size(0)}, w.options()));
+      at::manual_seed(2);
+      torch::autograd::backward({y}, {at::randn(y.sizes()).to(at::kBFloat16).to(y.scalar_type())});
+      return std::vector<at::Tensor>{y.detach(), x.grad(), w.grad()};
+    };
+    const auto truth = derive(ConvolutionAlgorithm::kDirect, round(image), weight.to(at::kDouble));
+    for (const auto algorithm : {ConvolutionAlgorithm::kDirect, ConvolutionAlgorithm::kWinograd}) {
+      const auto half = derive(algorithm, image.to(at::kBFloat16), weight.clone().detach());
+      EXPECT_EQ(half[0].scalar_type(), at::kBFloat16);
+      EXPECT_EQ(half[1].scalar_type(), at::kBFloat16);
+      EXPECT_EQ(half[2].scalar_type(), at::kFloat);
+      // Direct, the weights are rounded, too.
+      const double bound = algorithm == ConvolutionAlgorithm::kDirect ? 6e-3 : 2.5e-3;
+      for (size_t i = 0; i < 3; ++i) {
+        EXPECT_LT(relative_error(half[i], truth[i]), bound) << "value " << i;
+      }
+    }
+  }
+}
+
 // What Winograd's algorithm can't do is LibTorch's, whatever is asked for.
 TEST(Convolution, OfOtherKindsIsDirect) {
   for (const Conv2d& conv : {Conv2d{.out_channels = 8, .kernel_size = 3, .stride = 2},

@@ -34,7 +34,7 @@ struct Execution {
   /// convolution by Winograd's algorithm or in groups, has a first derivative only.
   bool fuse = true;
   /// bfloat16 has 8 significant bits: values between layers are rounded to within 0.4 %. Winograd's
-  /// algorithm is float32's alone.
+  /// algorithm computes in float32 in between.
   Precision precision = Precision::kFloat32;
 };
 
