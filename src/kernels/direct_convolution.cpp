@@ -173,8 +173,9 @@ struct Gathered {
   int64_t stride;
 };
 
-// Where a panel's outputs go, and what is added to them.
-template <typename T>
+// Where a panel's outputs go, and what is added to them. `instruction`: the processor rounds to
+// bfloat16 by one.
+template <typename T, bool instruction = false>
 struct Destination {
   Destination(const ConvolutionShape& s, const DirectConvolution<T>& c, int64_t row, int64_t panel)
       : count(s.out_channels - panel * kPanel),
@@ -191,8 +192,17 @@ struct Destination {
     const T* added =
         epilogue.residual == nullptr ? nullptr : epilogue.residual + i * epilogue.residual_stride;
     T* to = output + i * output_stride;
-    store(finish(left, epilogue, added, 0, count), to, 0, count);
-    store(finish(right, epilogue, added, kLanes, count), to, kLanes, count);
+    const V first = finish(left, epilogue, added, 0, count);
+    const V second = finish(right, epilogue, added, kLanes, count);
+    if constexpr (instruction) {
+      if (count >= kPanel) {
+        hn::StoreU(round_to_half<true>(first), Half(), bits(to));
+        hn::StoreU(round_to_half<true>(second), Half(), bits(to + kLanes));
+        return;
+      }
+    }
+    store(first, to, 0, count);
+    store(second, to, kLanes, count);
   }
 
   int64_t count;
@@ -232,7 +242,7 @@ template <bool instruction>
 void multiply_half_panel(const ConvolutionShape& s, const DirectConvolution<BFloat16>& c,
                          const Gathered<BFloat16>& gathered, int64_t row, int64_t rows,
                          int64_t panel) {
-  const Destination<BFloat16> to(s, c, row, panel);
+  const Destination<BFloat16, instruction> to(s, c, row, panel);
   const int64_t length = packed_length<BFloat16>(s);
   multiply(HalfOperands<instruction>{.a = gathered.rows,
                                      .a_row = gathered.stride,

@@ -41,6 +41,19 @@ inline hn::Vec<Half> to_half(V v) {
   return hn::DemoteTo(Half(), hn::BitCast(hn::Rebind<int32_t, D>(), kept));
 }
 
+// The same by the processor's instruction, which takes the smallest numbers as 0.
+template <bool instruction>
+HWY_INLINE hn::Vec<Half> round_to_half(V v) {
+#if HWY_TARGET == HWY_AVX3
+  if constexpr (instruction) {
+    hn::Vec<Half> half;
+    asm("vcvtneps2bf16 %1, %0" : "=v"(half.raw) : "v"(v.raw));
+    return half;
+  }
+#endif
+  return to_half(v);
+}
+
 inline const uint16_t* bits(const BFloat16* values) {
   return reinterpret_cast<const uint16_t*>(values);
 }
