@@ -1,6 +1,7 @@
 // The program `striate`: one verb a file. See README.md.
 #include <c10/util/Exception.h>
 #include <fmt/format.h>
+#include <string_view>
 
 #include <csignal>
 #include <cstdlib>
@@ -126,7 +127,9 @@ void note(const std::string& text) {
 }  // namespace striate::cli
 
 int main(int argc, char** argv) {
-  striate::pool_memory();
+  // For one photo, clearing huge pages would take longer than the prediction.
+  const bool repeats = argc < 2 || std::string_view(argv[1]) != "predict";
+  if (repeats) striate::pool_memory();
   std::signal(SIGPIPE, SIG_IGN);
   std::signal(SIGXFSZ, SIG_IGN);  // a file over the limit is an error of write, not an end
   const int code = striate::cli::run(argc, argv);
