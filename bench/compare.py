@@ -2,16 +2,14 @@
 """Runs Striate and its competitors in turns and prints a table; see bench/run.sh."""
 
 import argparse
-import csv
-import datetime
 import json
 import os
-import pathlib
 import statistics
 import subprocess
 import sys
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
+from measured import ROOT, keep_rows
+
 PYTORCH = [sys.executable, str(ROOT / "bench" / "pytorch_bench.py")]
 ENGINE = [sys.executable, str(ROOT / "bench" / "engine_bench.py")]
 TUNED = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "68719476736"}
@@ -119,16 +117,9 @@ def main():
         print(f"{network:16} against the best of them as it comes: {gains[-1]:.2f}", flush=True)
     print(f"geometric mean of {len(gains)} networks: {statistics.geometric_mean(gains):.2f}")
 
-    folder = ROOT / "bench" / "results"
-    folder.mkdir(exist_ok=True)
     kind = options.mode if options.precision == "float32" else f"{options.mode}-bf16"
     size = "" if options.batch_size == 16 else f"-batch-{options.batch_size}"
-    path = folder / f"{kind}{size}-{datetime.date.today()}.csv"
-    with open(path, "w", newline="") as file:
-        writer = csv.DictWriter(file, rows[0].keys())
-        writer.writeheader()
-        writer.writerows(rows)
-    print(path.relative_to(ROOT))
+    keep_rows(kind + size, rows)
 
 
 if __name__ == "__main__":

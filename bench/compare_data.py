@@ -7,8 +7,6 @@
 Needs torch and a torchvision with its own operators (the pair that pip installs together)."""
 
 import argparse
-import csv
-import datetime
 import json
 import os
 import pathlib
@@ -20,7 +18,8 @@ import tempfile
 import numpy
 from PIL import Image
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
+from measured import ROOT, keep_rows
+
 PYTORCH = [sys.executable, str(ROOT / "bench" / "pytorch_data.py")]
 TRANSFORMS = json.dumps([
     {"channels": {"count": 3}}, {"random_resized_crop": {"size": 224}},
@@ -116,14 +115,7 @@ def main():
     for row in rows:
         print("{who:24} {images_per_second:6} images/s ({slowest} to {fastest}) "
               "{striate_is_faster:6.2f}".format(**row))
-    folder = ROOT / "bench" / "results"
-    folder.mkdir(exist_ok=True)
-    path = folder / f"data-{datetime.date.today()}.csv"
-    with open(path, "w", newline="") as file:
-        writer = csv.DictWriter(file, rows[0].keys())
-        writer.writeheader()
-        writer.writerows(rows)
-    print(path.relative_to(ROOT))
+    keep_rows("data", rows)
 
 
 if __name__ == "__main__":

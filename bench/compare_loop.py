@@ -3,8 +3,6 @@
 (bench/pytorch_loop.py) in turns; see bench/run.sh. Prints a table and keeps it as CSV."""
 
 import argparse
-import csv
-import datetime
 import json
 import os
 import pathlib
@@ -13,7 +11,8 @@ import subprocess
 import sys
 import tempfile
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
+from measured import ROOT, keep_rows
+
 NORMALIZE = {"normalize": {"mean": [0.2860], "std": [0.3530]}}
 CHANNELS = {"channels": {"count": 1}}
 # What bench/pytorch_loop.py does, as recipes. So many images that an epoch of the slower takes seconds.
@@ -99,13 +98,7 @@ def main():
             print("{network:10} {who:22} {images_per_second:7} img/s ({slowest} to {fastest})  "
                   "loss {train_loss:.4f}  {striate_is_faster:6.2f}".format(**rows[-1]), flush=True)
 
-    path = ROOT / "bench" / "results" / f"loop-{datetime.date.today()}.csv"
-    path.parent.mkdir(exist_ok=True)
-    with open(path, "w", newline="") as file:
-        writer = csv.DictWriter(file, rows[0].keys())
-        writer.writeheader()
-        writer.writerows(rows)
-    print(path.relative_to(ROOT))
+    keep_rows("loop", rows)
 
 
 if __name__ == "__main__":

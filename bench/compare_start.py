@@ -3,8 +3,6 @@
 bench/pytorch_predict.py in turns; see bench/run.sh. Prints a table and keeps it as CSV."""
 
 import argparse
-import csv
-import datetime
 import os
 import pathlib
 import resource
@@ -14,7 +12,8 @@ import sys
 import tempfile
 import time
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
+from measured import ROOT, keep_rows
+
 MAKE = """
 import sys, torch
 import pytorch_predict as script
@@ -78,13 +77,7 @@ def main():
               "{processor_seconds:.3f} s {striate_is_faster:6.2f}".format(**rows[-1]), flush=True)
         print("\n".join(values[-1][2]))
 
-    path = ROOT / "bench" / "results" / f"start-{datetime.date.today()}.csv"
-    path.parent.mkdir(exist_ok=True)
-    with open(path, "w", newline="") as file:
-        writer = csv.DictWriter(file, rows[0].keys())
-        writer.writeheader()
-        writer.writerows(rows)
-    print(path.relative_to(ROOT))
+    keep_rows("start", rows)
 
 
 if __name__ == "__main__":

@@ -7,13 +7,11 @@ pnnx. ncnn takes one image at a time, so that a batch is a loop over its images.
 """
 
 import argparse
-import json
 import pathlib
-import resource
-import statistics
-import time
 
 import numpy
+
+from measured import print_steps
 
 
 def onnx_file(options):
@@ -99,24 +97,7 @@ def main():
     images = numpy.random.default_rng(1).standard_normal(shape, dtype=numpy.float32)
     step = {"onnxruntime": onnxruntime_step, "openvino": openvino_step,
             "ncnn": ncnn_step}[options.engine](options, images)
-    for _ in range(options.warmup_steps):
-        step()
-    seconds = []
-    for _ in range(options.steps):
-        start = time.perf_counter()
-        step()
-        seconds.append(time.perf_counter() - start)
-    median = statistics.median(seconds)
-    print(json.dumps({
-        "model": options.model,
-        "batch_size": options.batch_size,
-        "threads": options.threads,
-        "median_seconds": median,
-        "fastest_seconds": min(seconds),
-        "slowest_seconds": max(seconds),
-        "images_per_second": options.batch_size / median,
-        "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
-    }))
+    print_steps(step, options)
 
 
 if __name__ == "__main__":

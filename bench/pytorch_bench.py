@@ -2,13 +2,10 @@
 """Times one of torchvision's networks in PyTorch; prints a line of JSON as `striate bench` does."""
 
 import argparse
-import json
-import resource
-import statistics
-import time
 
 import torch
 
+from measured import print_steps
 from networks import build
 
 
@@ -59,24 +56,7 @@ def main():
             predict()
 
     step = train if options.mode == "train" else infer
-    for _ in range(options.warmup_steps):
-        step()
-    seconds = []
-    for _ in range(options.steps):
-        start = time.perf_counter()
-        step()
-        seconds.append(time.perf_counter() - start)
-    median = statistics.median(seconds)
-    print(json.dumps({
-        "model": options.model,
-        "batch_size": options.batch_size,
-        "threads": torch.get_num_threads(),
-        "median_seconds": median,
-        "fastest_seconds": min(seconds),
-        "slowest_seconds": max(seconds),
-        "images_per_second": options.batch_size / median,
-        "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
-    }))
+    print_steps(step, options)
 
 
 if __name__ == "__main__":
