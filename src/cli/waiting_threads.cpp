@@ -1,8 +1,8 @@
-// OpenMP's threads that wait for work spin for 3 ms before they sleep, on processors that the
-// loader's threads need, or other programs: on two quiet cores LeNet-5 trains a fifth slower by it.
-// Sleeping at once is slower, too, as a small network's steps are many and short. libgomp reads how
-// long to spin when it is loaded, and only from the environment. So the program begins anew with
-// it, before any library has begun: this takes 3 ms.
+// OpenMP's threads that wait for work spin before they sleep, on processors that the loader's
+// threads need, or other programs: on two quiet cores LeNet-5 trains a fifth slower by it
+// (docs/performance.md). Sleeping at once would not do either, as a small network's steps are many
+// and short. libgomp reads how long to spin when it is loaded, and only from the environment. So the
+// program begins anew with it, before any library has begun.
 #include <unistd.h>
 
 #include <cstring>
@@ -11,7 +11,7 @@
 
 namespace {
 
-// About 30 µs.
+// A hundredth of libgomp's own.
 char spin_count[] = "GOMP_SPINCOUNT=3000";
 
 bool is_any_of(const char* word, const std::initializer_list<const char*>& words) {
