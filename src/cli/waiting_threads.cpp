@@ -1,8 +1,8 @@
 // OpenMP's threads that wait for work spin before they sleep, on processors that the loader's
 // threads need, or other programs: on two quiet cores LeNet-5 trains a fifth slower by it
 // (docs/performance.md). Sleeping at once would not do either, as a small network's steps are many
-// and short. libgomp reads how long to spin when it is loaded, and only from the environment. So the
-// program begins anew with it, before any library has begun.
+// and short. libgomp reads how long to spin when it is loaded, and only from the environment. So
+// the program begins anew with it, before any library has begun.
 #include <unistd.h>
 
 #include <cstring>

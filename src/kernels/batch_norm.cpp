@@ -80,7 +80,7 @@ void statistics(const T* x, int64_t rows, int64_t channels, float* mean,
   });
 }
 
-template <bool residual, bool relu, typename T>
+template <bool residual, bool with_relu, typename T>
 void apply(const NormApply<T>& norm, int64_t rows, int64_t channels) {
   for (int64_t row = 0; row < rows; ++row) {
     for_vectors(channels, [&](int64_t c, auto access) {
@@ -89,7 +89,7 @@ void apply(const NormApply<T>& norm, int64_t rows, int64_t channels) {
       V y = hn::MulAdd(access.load(norm.x + at, left), access.load(norm.scale + c, left),
                        access.load(norm.shift + c, left));
       if (residual) y = hn::Add(y, access.load(norm.residual + at, left));
-      if (relu) y = hn::Max(y, hn::Zero(D()));
+      if constexpr (with_relu) y = relu(y);
       access.store(y, norm.y + at, left);
     });
   }

@@ -12,17 +12,12 @@
 #include <algorithm>
 
 #include "kernels/grouped_convolution.h"
+#include "kernels/vectors-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace striate::kernels {
 namespace HWY_NAMESPACE {
 namespace {
-
-namespace hn = hwy::HWY_NAMESPACE;
-
-using D = hn::ScalableTag<float>;
-using V = hn::Vec<D>;
-constexpr int64_t kLanes = hn::MaxLanes(D());
 
 // A unit of channels is some groups that share a vector, or one group of some vectors. What a
 // kernel reads was copied to where a unit's vectors lie beside each other: rows of [vector of the
@@ -47,23 +42,6 @@ inline int64_t kernel_vectors(const GroupedShape& s) {
 
 inline int64_t unit_kernels(const GroupedShape& s) {
   return unit_vectors(s) * kernel_vectors(s) * kLanes;
-}
-
-// The channels of a vector, of which `left` exist. A part is one of 8 or 16 lanes, as groups have
-// 4 channels at least: processors with such vectors don't touch what a mask leaves out.
-inline V load(const float* from, int64_t left) {
-  const D d;
-  if (left >= kLanes) return hn::LoadU(d, from);
-  return hn::MaskedLoad(hn::FirstN(d, static_cast<size_t>(left)), d, from);
-}
-
-inline void store(V v, float* to, int64_t left) {
-  const D d;
-  if (left >= kLanes) {
-    hn::StoreU(v, d, to);
-  } else {
-    hn::BlendedStore(v, hn::FirstN(d, static_cast<size_t>(left)), d, to);
-  }
 }
 
 // What a channel of a group is for each lane: lanes of one vector may belong to several groups.
@@ -100,7 +78,7 @@ inline void copy_row(const float* from, int64_t channels, int64_t width, int64_t
     const float* source = from + first_channel + v * kLanes;
     float* target = to + v * vector_size;
     for (int64_t x = 0; x < width; ++x) {
-      hn::StoreU(load(source + x * channels, left), D(), target + x * kLanes);
+      hn::StoreU(load(source + x * channels, 0, left), D(), target + x * kLanes);
     }
   }
 }

@@ -54,8 +54,8 @@ template <int pixels>
 HWY_INLINE void store_block(const Block& b, V (&sums)[pixels]) {
 #pragma GCC unroll 16
   for (int p = 0; p < pixels; ++p) {
-    const V y = b.relu ? hn::Max(sums[p], hn::Zero(D())) : sums[p];
-    if (p >= b.begin && p < b.end) store(y, b.output + p * b.shape->channels, b.left);
+    const V y = b.relu ? relu(sums[p]) : sums[p];
+    if (p >= b.begin && p < b.end) store(y, b.output + p * b.shape->channels, 0, b.left);
   }
 }
 
@@ -64,7 +64,7 @@ void convolve_block(const Block& b) {
   const D d;
   constexpr int kInputs = reach<walk>(pixels);
   V sums[pixels];
-  const V start = b.bias != nullptr ? load(b.bias, b.left) : hn::Zero(d);
+  const V start = b.bias != nullptr ? load(b.bias, 0, b.left) : hn::Zero(d);
 #pragma GCC unroll 16
   for (int p = 0; p < pixels; ++p) sums[p] = start;
   const int64_t channels = b.shape->group_channels;

@@ -136,8 +136,7 @@ class WinogradConvolution : public torch::autograd::Function<WinogradConvolution
 };
 
 bool can_be_winograd(const Conv2d& conv, const at::Tensor& input, const at::Tensor& weight) {
-  return conv.kernel_size == 3 && conv.stride == 1 && conv.dilation == 1 && conv.groups == 1 &&
-         conv.padding.height <= 2 && conv.padding.width <= 2 && input.is_cpu() &&
+  return winograd_fits(conv) && input.is_cpu() &&
          (input.scalar_type() == at::kFloat || input.scalar_type() == at::kBFloat16) &&
          weight.scalar_type() == at::kFloat && input.numel() > 0;
 }

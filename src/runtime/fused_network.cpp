@@ -27,6 +27,7 @@ using kernels::ConvolutionShape;
 using kernels::Epilogue;
 
 constexpr auto kChannelsLast = at::MemoryFormat::ChannelsLast;
+constexpr int64_t kLeastRows = 14;  // of a product, for a thread of its own
 
 // A batch-norm by its running statistics: x * scale + shift for each channel.
 struct Affine {
@@ -50,11 +51,6 @@ struct PreparedStep {
   at::Tensor direct;    // kernels packed, when first needed
   at::Tensor winograd;
 };
-
-bool allows_winograd(const Conv2d& conv) {
-  return conv.kernel_size == 3 && conv.stride == 1 && conv.dilation == 1 && conv.groups == 1 &&
-         conv.padding.height <= 2 && conv.padding.width <= 2;
-}
 
 ConvolutionShape shape_of(const Conv2d& conv, const at::Tensor& x) {
   return {.batch = x.size(0),
@@ -116,7 +112,7 @@ void convolve_directly(const ConvolutionShape& s,
       s.length() * s.out_channels > s.batch * s.height * s.width * s.in_channels &&
       panels >= at::get_num_threads();
   const int64_t count = by_channels ? panels : s.rows();
-  at::parallel_for(0, count, by_channels ? 1 : 14, [&](int64_t begin, int64_t end) {
+  at::parallel_for(0, count, by_channels ? 1 : kLeastRows, [&](int64_t begin, int64_t end) {
     const at::Tensor scratch = at::empty({kernels::direct_scratch_size<T>(s)}, kScalarType<T>);
     if (by_channels) {
       kernels::direct_convolve<T>(s, convolution, 0, s.rows(), begin, end, data<T>(scratch));
@@ -181,21 +177,12 @@ class TypedSteps final : public FusedNetwork::Steps {
   static size_t at(int64_t i) { return static_cast<size_t>(i); }
   const Op& op(int64_t node) const { return graph_.node({node}).op; }
 
-  NodeTensors tensors_of(const Network& network, int64_t node) const {
-    NodeTensors result;
-    const std::string& name = graph_.node({node}).name;
-    for (const TensorSpec& spec : tensors(graph_, {node})) {
-      result.tensors[spec.key.substr(name.size() + 1)] = network.tensor(spec.key).detach();
-    }
-    return result;
-  }
-
   Affine norm_of(const Network& network, int64_t node) const {
-    return affine(std::get<BatchNorm2d>(op(node)), tensors_of(network, node));
+    return affine(std::get<BatchNorm2d>(op(node)), node_tensors(network, node));
   }
 
   PreparedStep prepare(const Network& network, const FusedStep& step) const {
-    PreparedStep prepared{.step = step, .tensors = tensors_of(network, step.node)};
+    PreparedStep prepared{.step = step, .tensors = node_tensors(network, step.node)};
     if (std::holds_alternative<Linear>(op(step.node))) {
       for (auto& [name, tensor] : prepared.tensors.tensors) tensor = tensor.to(kScalarType<T>);
     }
@@ -215,7 +202,9 @@ class TypedSteps final : public FusedNetwork::Steps {
     at::Tensor weight = prepared.tensors.tensors.at("weight");
     const auto found = prepared.tensors.tensors.find("bias");
     at::Tensor bias = found == prepared.tensors.tensors.end() ? at::Tensor() : found->second;
-    if (!conv.connections.empty()) weight = weight * connection_mask(conv, weight.sizes().vec());
+    if (prepared.tensors.connection_mask.defined()) {
+      weight = weight * prepared.tensors.connection_mask;
+    }
     if (prepared.step.norm.has_value()) {
       const Affine norm = norm_of(network, *prepared.step.norm);
       weight = weight * norm.scale.to(at::kFloat).view({-1, 1, 1, 1});
@@ -229,7 +218,7 @@ class TypedSteps final : public FusedNetwork::Steps {
   // Where a step's value is to be written.
   at::Tensor open(int64_t node) {
     const FusedPlace& place = plan_.places[at(node)];
-    const Shape& whole = plan_.buffers[at(place.buffer)].shape;
+    const Shape& whole = plan_.buffers[at(place.buffer)];
     at::Tensor& buffer = buffers_[at(place.buffer)];
     const int64_t channels = graph_.shape({node})[0];
     if (!buffer.defined()) {
@@ -241,7 +230,7 @@ class TypedSteps final : public FusedNetwork::Steps {
   }
 
   bool shares_its_buffer(int64_t node) const {
-    return plan_.buffers[at(plan_.places[at(node)].buffer)].shape != graph_.shape({node});
+    return plan_.buffers[at(plan_.places[at(node)].buffer)] != graph_.shape({node});
   }
 
   // A value that LibTorch made becomes a node's.
@@ -311,7 +300,7 @@ class TypedSteps final : public FusedNetwork::Steps {
 
   bool takes_winograd(const FusedStep& step, const Conv2d& conv,
                       const kernels::WinogradShape& s) const {
-    if (step.input_norm.has_value() || !allows_winograd(conv)) return false;
+    if (step.input_norm.has_value() || !winograd_fits(conv)) return false;
     if (algorithm_ == ConvolutionAlgorithm::kAuto) {
       return winograd_pays(s, WinogradKernels::kPackedOnce, kPrecision);
     }
@@ -458,7 +447,6 @@ FusedNetwork::FusedNetwork(const Network& network) {
     steps_ = std::make_unique<TypedSteps<float>>(network);
   }
 }
-FusedNetwork::FusedNetwork(FusedNetwork&&) noexcept = default;
 FusedNetwork::~FusedNetwork() = default;
 
 at::Tensor FusedNetwork::forward(const at::Tensor& images) {

@@ -37,8 +37,8 @@ class Planner {
       if (needed_[at(i)] && !absorbed_[at(i)]) add_step(i);
     }
     place_values();
-    find_uses();
     plan_.result = source_[at(end_)];
+    find_uses();
     return std::move(plan_);
   }
 
@@ -144,26 +144,24 @@ class Planner {
     FusedPlace& own = plan_.places[at(node)];
     if (own.buffer >= 0) return;
     own.buffer = std::ssize(plan_.buffers);
-    plan_.buffers.push_back({.shape = graph_.shape({node})});
-  }
-
-  void use(int64_t node, int64_t step) {
-    FusedBuffer& buffer = plan_.buffers[at(plan_.places[at(node)].buffer)];
-    if (buffer.first_step < 0) buffer.first_step = step;
-    buffer.last_step = step;
+    plan_.buffers.push_back(graph_.shape({node}));
   }
 
   void find_uses() {
+    std::vector<int64_t> last_step(plan_.buffers.size());
+    const auto use = [&](int64_t node, int64_t step) {
+      last_step[at(plan_.places[at(node)].buffer)] = step;
+    };
     for (int64_t i = 0; i < std::ssize(plan_.steps); ++i) {
       const FusedStep& step = plan_.steps[at(i)];
       for (const int64_t input : step.inputs) use(input, i);
       if (step.shortcut.has_value()) use(*step.shortcut, i);
       use(step.output, i);
     }
-    use(source_[at(end_)], std::ssize(plan_.steps));
-    for (int64_t b = 0; b < std::ssize(plan_.buffers); ++b) {
-      const int64_t last = plan_.buffers[at(b)].last_step;
-      if (last < std::ssize(plan_.steps)) plan_.steps[at(last)].free_after.push_back(b);
+    use(plan_.result, std::ssize(plan_.steps));
+    for (size_t b = 0; b < last_step.size(); ++b) {
+      if (last_step[b] == std::ssize(plan_.steps)) continue;
+      plan_.steps[at(last_step[b])].free_after.push_back(static_cast<int64_t>(b));
     }
   }
 

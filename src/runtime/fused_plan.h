@@ -26,18 +26,12 @@ struct FusedPlace {
   int64_t first_channel = 0;
 };
 
-struct FusedBuffer {
-  Shape shape;              ///< (C, H, W) or (F)
-  int64_t first_step = -1;  ///< that writes it
-  int64_t last_step = -1;   ///< that uses it
-};
-
 /// How a network's first output is computed in evaluation.
 struct FusedPlan {
   std::vector<FusedStep> steps;
   std::vector<FusedPlace> places;  ///< by node; no buffer for what is not stored
-  std::vector<FusedBuffer> buffers;
-  int64_t result = 0;  ///< the node whose value is the first output
+  std::vector<Shape> buffers;      ///< (C, H, W) or (F)
+  int64_t result = 0;              ///< the node whose value is the first output
 };
 
 FusedPlan fused_plan(const Graph& graph);

@@ -95,13 +95,7 @@ void Network::plan() {
   const auto& nodes = graph_.nodes();
   steps_.resize(nodes.size());
   for (size_t i = 0; i < nodes.size(); ++i) {
-    NodeTensors& step = steps_[i];
-    for (const TensorSpec& spec : striate::tensors(graph_, {static_cast<int64_t>(i)})) {
-      step.tensors[spec.key.substr(nodes[i].name.size() + 1)] = tensor(spec.key);
-    }
-    if (const auto* conv = std::get_if<Conv2d>(&nodes[i].op); conv && !conv->connections.empty()) {
-      step.connection_mask = connection_mask(*conv, step.tensors.at("weight").sizes().vec());
-    }
+    steps_[i] = node_tensors(*this, static_cast<int64_t>(i));
     drops_ = drops_ || std::holds_alternative<StochasticDepth>(nodes[i].op) ||
              std::holds_alternative<FractalJoin>(nodes[i].op);
   }

@@ -2,12 +2,13 @@
 
 #include <ATen/ATen.h>
 #include <fmt/format.h>
-#include <torch/csrc/autograd/grad_mode.h>
 
 #include "runtime/convolution.h"
 #include "runtime/convolution_pool.h"
 #include "runtime/normalization.h"
 #include "striate/base/error.h"
+#include "striate/graph/analysis.h"
+#include "striate/runtime/network.h"
 
 namespace striate {
 
@@ -22,14 +23,27 @@ at::Tensor max_pool(const MaxPool2d& pool, const at::Tensor& x) {
                         both(pool.padding), /*dilation=*/1, pool.ceil_mode);
 }
 
-}  // namespace
-
+// 1 where an output channel sees an input channel.
 at::Tensor connection_mask(const Conv2d& conv, const Shape& weight_shape) {
   at::Tensor mask = at::zeros(weight_shape);
   for (size_t out = 0; out < conv.connections.size(); ++out) {
     for (const int64_t in : conv.connections[out]) mask[static_cast<int64_t>(out)][in].fill_(1);
   }
   return mask;
+}
+
+}  // namespace
+
+NodeTensors node_tensors(const Network& network, int64_t node) {
+  const Node& of = network.graph().node({node});
+  NodeTensors result;
+  for (const TensorSpec& spec : tensors(network.graph(), {node})) {
+    result.tensors[spec.key.substr(of.name.size() + 1)] = network.tensor(spec.key);
+  }
+  if (const auto* conv = std::get_if<Conv2d>(&of.op); conv && !conv->connections.empty()) {
+    result.connection_mask = connection_mask(*conv, result.tensors.at("weight").sizes().vec());
+  }
+  return result;
 }
 
 const at::Tensor& NodeRun::input(size_t index) const {
@@ -115,13 +129,9 @@ at::Tensor NodeRun::run_group(const NormGroup& group) const {
     start_measuring(x);
     return normalize(norm, x, shortcut);
   }
-  const bool needs_gradient =
-      at::GradMode::is_enabled() && (x.requires_grad() || weight().requires_grad() ||
-                                     (shortcut.defined() && shortcut.requires_grad()));
-  if (can_normalize(x) && !needs_gradient) return normalize_by_running(norm, x, shortcut);
-  const at::Tensor y = (*this)(op);
-  const at::Tensor sum = shortcut.defined() ? y + shortcut : y;
-  return group.relu ? at::relu(sum) : sum;
+  at::Tensor y = (*this)(op);
+  if (shortcut.defined()) y.add_(shortcut);
+  return group.relu ? at::relu_(y) : y;
 }
 
 at::Tensor NodeRun::run_group(const PoolGroup& group) const {

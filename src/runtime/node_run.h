@@ -13,8 +13,7 @@
 
 namespace striate {
 
-/// 1 where an output channel sees an input channel, of a convolution with a connection table.
-at::Tensor connection_mask(const Conv2d& conv, const Shape& weight_shape);
+class Network;
 
 /// What a node keeps between passes.
 struct NodeTensors {
@@ -22,6 +21,9 @@ struct NodeTensors {
   at::Tensor connection_mask;                 ///< of a convolution with a connection table
   bool frozen = false;
 };
+
+/// A node's tensors in a network, sharing their memory.
+NodeTensors node_tensors(const Network& network, int64_t node);
 
 /// Runs one operator on values that are already there.
 struct NodeRun {

@@ -285,25 +285,4 @@ at::Tensor normalize(const FusedNorm& norm, const at::Tensor& input, const at::T
   return FusedBatchNorm::apply(input, norm.weight, norm.bias, added, norm);
 }
 
-at::Tensor normalize_by_running(const FusedNorm& norm, const at::Tensor& input,
-                                const at::Tensor& shortcut) {
-  const at::Tensor x = input.contiguous(kChannelsLast);
-  const at::Tensor added =
-      shortcut.defined() ? shortcut.to(x.scalar_type()).contiguous(kChannelsLast) : at::Tensor();
-  const int64_t channels = x.size(1);
-  const at::Tensor scale = channel_tensor(channels);
-  const at::Tensor shift = channel_tensor(channels);
-  for (int64_t c = 0; c < channels; ++c) {
-    const double factor = norm.weight.const_data_ptr<float>()[c] /
-                          std::sqrt(norm.running_var.const_data_ptr<float>()[c] + norm.eps);
-    scale.data_ptr<float>()[c] = static_cast<float>(factor);
-    shift.data_ptr<float>()[c] =
-        static_cast<float>(norm.bias.const_data_ptr<float>()[c] -
-                           norm.running_mean.const_data_ptr<float>()[c] * factor);
-  }
-  at::Tensor y = at::empty_like(x);
-  apply_norm(x, added, scale, shift, norm.relu, y);
-  return y;
-}
-
 }  // namespace striate

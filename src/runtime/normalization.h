@@ -23,8 +23,5 @@ bool can_normalize(const at::Tensor& input);
 /// @param shortcut  of the input's shape, or undefined.
 /// Source: ioffe2015, Algorithm 1 and section 3.
 at::Tensor normalize(const FusedNorm& norm, const at::Tensor& input, const at::Tensor& shortcut);
-/// The same by the running statistics, which stay as they are; without gradients.
-at::Tensor normalize_by_running(const FusedNorm& norm, const at::Tensor& input,
-                                const at::Tensor& shortcut);
 
 }  // namespace striate

@@ -33,6 +33,11 @@ int64_t panels(int64_t channels) {
 
 }  // namespace
 
+bool winograd_fits(const Conv2d& conv) {
+  return conv.kernel_size == 3 && conv.stride == 1 && conv.dilation == 1 && conv.groups == 1 &&
+         conv.padding.height <= 2 && conv.padding.width <= 2;
+}
+
 bool winograd_pays(const WinogradShape& s, WinogradKernels kernels, Precision precision) {
   const auto in = static_cast<double>(s.in_channels);
   const auto out = static_cast<double>(s.out_channels);

@@ -3,6 +3,7 @@
 #include <ATen/core/Tensor.h>
 
 #include "kernels/winograd.h"
+#include "striate/graph/ops.h"
 #include "striate/runtime/execution.h"
 
 namespace striate {
@@ -10,6 +11,8 @@ namespace striate {
 /// What reading kernels costs: training transforms them anew in each step.
 enum class WinogradKernels { kPackedEachTime, kPackedOnce };
 
+/// Whether Winograd's algorithm can compute a convolution.
+bool winograd_fits(const Conv2d& conv);
 /// Whether Winograd's algorithm, in float32, is expected to be faster than a direct convolution in
 /// this precision.
 bool winograd_pays(const kernels::WinogradShape& shape, WinogradKernels kernels,

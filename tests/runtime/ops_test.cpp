@@ -3,6 +3,7 @@
 #include <torch/csrc/autograd/autograd.h>
 
 #include "runtime/op_cases.h"
+#include "striate/runtime/fused_network.h"
 #include "striate/runtime/network.h"
 
 namespace striate {
@@ -103,6 +104,18 @@ TEST_P(Operators, EqualTheirReference) {
   const at::Tensor expected = GetParam().reference(test.operands(), test.weights());
   ASSERT_EQ(y.sizes(), expected.sizes());
   EXPECT_LT((y - expected).abs().max().item<double>(), kForwardTolerance);
+}
+
+// Alone in a fused network, which takes float32; within its rounding.
+TEST_P(Operators, PredictTheSameFused) {
+  CaseNetwork test(GetParam());
+  test.network.eval();
+  at::NoGradGuard no_grad;
+  const at::Tensor truth = test.network.forward(test.inputs);
+  test.network.to(at::kFloat);
+  const at::Tensor fused = FusedNetwork(test.network).forward(test.inputs.to(at::kFloat));
+  ASSERT_EQ(fused.sizes(), truth.sizes());
+  EXPECT_LT((fused - truth).norm().item<double>(), 1e-5 * (1 + truth.norm().item<double>()));
 }
 
 // The gradient along a random direction of everything at once: input and weights.

@@ -15,18 +15,18 @@ namespace striate {
 /// bfloat16 with sums in float32; no gradients.
 /// Error: logits are within 1e-5 (relative, direct convolutions) or 5e-5 (Winograd's) of the
 /// network's own in evaluation, in bfloat16 as the network's own from float32's; the same bits for
-/// any number of threads, but for what LibTorch computes (grouped convolutions, linear layers).
+/// any number of threads, but for what LibTorch computes (linear layers, large groups).
 class FusedNetwork {
  public:
   /// Whether a network can be made ready: it is on the processor, float32, channels last, its
   /// execution fuses, and no column of a FractalNet is chosen.
   static bool can_run(const Network& network);
 
-  /// @param network  its weights as they are now; later changes do not count.
+  /// @param network  its weights as they are now, some of them shared: when they change, make
+  /// another.
   /// @throws std::invalid_argument  `can_run` is false.
   explicit FusedNetwork(const Network& network);
   ~FusedNetwork();
-  FusedNetwork(FusedNetwork&&) noexcept;
 
   /// The first output. Not to be called from two threads at once.
   /// @param images  (N, C, H, W), as for `Network::forward`.
@@ -39,9 +39,9 @@ class FusedNetwork {
   std::unique_ptr<Steps> steps_;
 };
 
-/// Logits of images, by the fastest way there is: a FusedNetwork of the weights as they are now
-/// where the network is in evaluation mode and can be fused, else the network itself, which must
-/// outlive the function.
+/// Logits of images, by the fastest way there is: a FusedNetwork, for as long as the weights stay
+/// as they are, where the network is in evaluation mode and can be fused, else the network itself,
+/// which must outlive the function.
 std::function<at::Tensor(const at::Tensor&)> predictor(Network& network);
 
 }  // namespace striate

@@ -1,0 +1,101 @@
+#include "striate/runtime/fused_network.h"
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+#include <gtest/gtest.h>
+
+#include "runtime/fused_plan.h"
+#include "striate/base/error.h"
+
+namespace striate {
+namespace {
+
+// Two values of the same size that are concatenated, as in a dense block, and a shortcut.
+Graph small_graph() {
+  Graph graph("small", {3, 12, 12});
+  const Scope s(graph);
+  const Value x = s.max_pool2d(
+      s.conv2d("stem", graph.input(), {.out_channels = 8, .kernel_size = 3}), {.kernel_size = 2});
+  const Value y =
+      s.conv2d("grow", s.relu(s.batch_norm2d("norm", x)), {.out_channels = 16, .kernel_size = 1});
+  const Value both = s.concat({x, y});
+  const Value z = s.relu(
+      s.add(s.batch_norm2d(
+                "bn", s.conv2d("body", both, {.out_channels = 24, .kernel_size = 3, .padding = 1})),
+            both));
+  const Value pooled = s.adaptive_avg_pool2d(z, {.output_size = 1});
+  graph.set_output("logits", s.conv2d("head", pooled, {.out_channels = 5, .kernel_size = 1}));
+  return graph;
+}
+
+TEST(FusedPlan, TakesNormsShortcutsAndReLUsIntoConvolutionsAndCopiesNothing) {
+  const Graph graph = small_graph();
+  const FusedPlan plan = fused_plan(graph);
+  const auto step_of = [&](const std::string& name) -> const FusedStep& {
+    return *std::ranges::find_if(
+        plan.steps, [&](const FusedStep& step) { return graph.node({step.node}).name == name; });
+  };
+  // stem, pool, grow, concat, body, average, head
+  EXPECT_EQ(plan.steps.size(), 7U);
+  EXPECT_EQ(step_of("grow").input_norm, graph.find("norm").node);
+  EXPECT_EQ(step_of("body").norm, graph.find("bn").node);
+  EXPECT_EQ(step_of("body").shortcut, graph.find("concat").node);
+  EXPECT_TRUE(step_of("body").relu);
+  const auto place = [&](const std::string& name) {
+    return plan.places[static_cast<size_t>(graph.find(name).node)];
+  };
+  EXPECT_EQ(place("maxpool").buffer, place("concat").buffer);
+  EXPECT_EQ(place("grow").buffer, place("concat").buffer);
+  EXPECT_EQ(place("maxpool").first_channel, 0);
+  EXPECT_EQ(place("grow").first_channel, 8);
+}
+
+TEST(FusedNetwork, IsTheSameForAnyNumberOfThreads) {
+  at::manual_seed(1);
+  Network network(small_graph(), 1);
+  network.eval();
+  const at::Tensor images = at::randn({5, 3, 12, 12});
+  const int threads = at::get_num_threads();
+  for (const auto precision : {Precision::kFloat32, Precision::kBFloat16}) {
+    for (const auto algorithm : {ConvolutionAlgorithm::kDirect, ConvolutionAlgorithm::kWinograd}) {
+      network.set_execution({.convolution = algorithm, .precision = precision});
+      at::set_num_threads(1);
+      const at::Tensor one = FusedNetwork(network).forward(images);
+      at::set_num_threads(3);
+      EXPECT_TRUE(one.equal(FusedNetwork(network).forward(images)));
+    }
+  }
+  at::set_num_threads(threads);
+}
+
+TEST(FusedNetwork, RefusesImagesOfAnotherSize) {
+  Network network(small_graph(), 1);
+  FusedNetwork fused(network);
+  EXPECT_THROW(fused.forward(at::randn({1, 3, 12, 13})), ShapeError);
+}
+
+TEST(FusedNetwork, RefusesWhatItCanNotRun) {
+  Network network(small_graph(), 1);
+  EXPECT_TRUE(FusedNetwork::can_run(network));
+  network.set_execution({.fuse = false});
+  EXPECT_FALSE(FusedNetwork::can_run(network));
+  EXPECT_THROW(FusedNetwork{network}, std::invalid_argument);
+  EXPECT_FALSE(FusedNetwork::can_run(Network(small_graph(), 1, Layout::kContiguous)));
+  Network exact(small_graph(), 1);
+  exact.to(at::kDouble);
+  EXPECT_FALSE(FusedNetwork::can_run(exact));
+}
+
+TEST(Predictor, IsTheNetworkInEvaluationAndInTraining) {
+  Network network(small_graph(), 1);
+  const at::Tensor images = at::randn({2, 3, 12, 12});
+  at::NoGradGuard no_grad;
+  network.eval();
+  EXPECT_LT((predictor(network)(images) - network.forward(images)).norm().item<double>(), 1e-5);
+  network.train();
+  // By the batch's statistics, which a fused network does not know.
+  EXPECT_TRUE(predictor(network)(images).equal(network.forward(images)));
+}
+
+}  // namespace
+}  // namespace striate
