@@ -1,12 +1,12 @@
 // The program `striate`: one verb a file. See README.md.
 #include <c10/util/Exception.h>
 #include <fmt/format.h>
-#include <string_view>
 
 #include <csignal>
 #include <cstdlib>
 #include <iostream>
 #include <stdexcept>
+#include <string_view>
 
 #include "cli/command.h"
 #include "striate/base/error.h"
@@ -136,7 +136,7 @@ int main(int argc, char** argv) {
 #ifdef __SANITIZE_ADDRESS__
   return code;  // leaks are looked for at the usual end
 #else
-  // LibTorch's tables of operators need not be taken down: 0.1 s.
+  // All is written; LibTorch's tables of operators need not be taken down.
   std::cout << std::flush;
   std::cerr << std::flush;
   std::_Exit(code);
