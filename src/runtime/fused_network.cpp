@@ -9,10 +9,11 @@
 #include <type_traits>
 
 #include "kernels/batch_norm.h"
-#include "kernels/direct_convolution.h"
 #include "kernels/matrix_vector.h"
+#include "runtime/direct_convolution.h"
 #include "runtime/fused_plan.h"
 #include "runtime/grouped_convolution.h"
+#include "runtime/kernel_types.h"
 #include "runtime/node_run.h"
 #include "runtime/pooling.h"
 #include "runtime/winograd.h"
@@ -27,7 +28,6 @@ using kernels::ConvolutionShape;
 using kernels::Epilogue;
 
 constexpr auto kChannelsLast = at::MemoryFormat::ChannelsLast;
-constexpr int64_t kLeastRows = 14;  // of a product, for a thread of its own
 
 // A batch-norm by its running statistics: x * scale + shift for each channel.
 struct Affine {
@@ -52,22 +52,6 @@ struct PreparedStep {
   at::Tensor winograd;
 };
 
-ConvolutionShape shape_of(const Conv2d& conv, const at::Tensor& x) {
-  return {.batch = x.size(0),
-          .height = x.size(2),
-          .width = x.size(3),
-          .in_channels = x.size(1),
-          .out_channels = conv.out_channels,
-          .kernel_height = conv.kernel_size.height,
-          .kernel_width = conv.kernel_size.width,
-          .stride_height = conv.stride.height,
-          .stride_width = conv.stride.width,
-          .pad_height = conv.padding.height,
-          .pad_width = conv.padding.width,
-          .dilation_height = conv.dilation.height,
-          .dilation_width = conv.dilation.width};
-}
-
 kernels::WinogradShape winograd_shape(const ConvolutionShape& s) {
   return {.batch = s.batch,
           .height = s.height,
@@ -78,48 +62,8 @@ kernels::WinogradShape winograd_shape(const ConvolutionShape& s) {
           .pad_width = s.pad_width};
 }
 
-// The type of LibTorch for a type of the kernels.
-template <typename T>
-constexpr at::ScalarType kScalarType =
-    std::is_same_v<T, kernels::BFloat16> ? at::kBFloat16 : at::kFloat;
-
-template <typename T>
-T* data(const at::Tensor& tensor) {
-  return static_cast<T*>(tensor.data_ptr());
-}
-
 const float* data_or_null(const at::Tensor& tensor) {
   return tensor.defined() ? tensor.const_data_ptr<float>() : nullptr;
-}
-
-template <typename T>
-at::Tensor pack_direct(const ConvolutionShape& s, const at::Tensor& kernels) {
-  at::Tensor packed = at::empty({kernels::direct_packed_size<T>(s)}, kScalarType<T>);
-  const int64_t panels = (s.out_channels - 1) / kernels::direct_panel() + 1;
-  at::parallel_for(0, panels, 1, [&](int64_t begin, int64_t end) {
-    kernels::direct_pack<T>(s, kernels.const_data_ptr<float>(), data<T>(packed), begin, end);
-  });
-  return packed;
-}
-
-// Each thread takes some of the pixels, or, where there are more kernels than inputs to read, some
-// of the output channels.
-template <typename T>
-void convolve_directly(const ConvolutionShape& s,
-                       const kernels::DirectConvolution<T>& convolution) {
-  const int64_t panels = (s.out_channels - 1) / kernels::direct_panel() + 1;
-  const bool by_channels =
-      s.length() * s.out_channels > s.batch * s.height * s.width * s.in_channels &&
-      panels >= at::get_num_threads();
-  const int64_t count = by_channels ? panels : s.rows();
-  at::parallel_for(0, count, by_channels ? 1 : kLeastRows, [&](int64_t begin, int64_t end) {
-    const at::Tensor scratch = at::empty({kernels::direct_scratch_size<T>(s)}, kScalarType<T>);
-    if (by_channels) {
-      kernels::direct_convolve<T>(s, convolution, 0, s.rows(), begin, end, data<T>(scratch));
-    } else {
-      kernels::direct_convolve<T>(s, convolution, begin, end, 0, panels, data<T>(scratch));
-    }
-  });
 }
 
 }  // namespace
@@ -267,7 +211,7 @@ class TypedSteps final : public FusedNetwork::Steps {
   void run_convolution(PreparedStep& prepared, const Conv2d& conv) {
     if (conv.groups != 1) return run_grouped(prepared, conv);
     const FusedStep& step = prepared.step;
-    const ConvolutionShape s = shape_of(conv, input(step));
+    const ConvolutionShape s = direct_shape(conv, input(step));
     const at::Tensor output = open(step.output);
     Epilogue<T> epilogue = {.bias = data_or_null(prepared.bias), .relu = step.relu};
     if (step.shortcut.has_value()) {
@@ -287,15 +231,15 @@ class TypedSteps final : public FusedNetwork::Steps {
                                                       .output = data<T>(output),
                                                       .output_stride = strides_[at(step.output)]});
     }
-    if (!prepared.direct.defined()) prepared.direct = pack_direct<T>(s, prepared.kernels);
-    convolve_directly<T>(s, {.input = data<T>(input(step)),
-                             .input_stride = input_stride(step),
-                             .scale = data_or_null(prepared.norm.scale),
-                             .shift = data_or_null(prepared.norm.shift),
-                             .packed = data<T>(prepared.direct),
-                             .epilogue = epilogue,
-                             .output = data<T>(output),
-                             .output_stride = strides_[at(step.output)]});
+    if (!prepared.direct.defined()) prepared.direct = direct_pack<T>(s, prepared.kernels);
+    direct_convolve<T>(s, {.input = data<T>(input(step)),
+                           .input_stride = input_stride(step),
+                           .scale = data_or_null(prepared.norm.scale),
+                           .shift = data_or_null(prepared.norm.shift),
+                           .packed = data<T>(prepared.direct),
+                           .epilogue = epilogue,
+                           .output = data<T>(output),
+                           .output_stride = strides_[at(step.output)]});
   }
 
   bool takes_winograd(const FusedStep& step, const Conv2d& conv,

@@ -1,0 +1,71 @@
+#include "runtime/direct_convolution.h"
+
+#include <ATen/Parallel.h>
+#include <ATen/ops/empty.h>
+
+#include "runtime/kernel_types.h"
+
+namespace striate {
+
+namespace {
+
+constexpr int64_t kLeastRows = 14;  // of a product, for a thread of its own
+
+using kernels::ConvolutionShape;
+
+int64_t panels(const ConvolutionShape& s) {
+  return (s.out_channels - 1) / kernels::direct_panel() + 1;
+}
+
+}  // namespace
+
+ConvolutionShape direct_shape(const Conv2d& conv, const at::Tensor& images) {
+  return {.batch = images.size(0),
+          .height = images.size(2),
+          .width = images.size(3),
+          .in_channels = images.size(1),
+          .out_channels = conv.out_channels,
+          .kernel_height = conv.kernel_size.height,
+          .kernel_width = conv.kernel_size.width,
+          .stride_height = conv.stride.height,
+          .stride_width = conv.stride.width,
+          .pad_height = conv.padding.height,
+          .pad_width = conv.padding.width,
+          .dilation_height = conv.dilation.height,
+          .dilation_width = conv.dilation.width};
+}
+
+template <typename T>
+at::Tensor direct_pack(const ConvolutionShape& s, const at::Tensor& kernels) {
+  at::Tensor packed = at::empty({kernels::direct_packed_size<T>(s)}, kScalarType<T>);
+  at::parallel_for(0, panels(s), 1, [&](int64_t begin, int64_t end) {
+    kernels::direct_pack<T>(s, kernels.const_data_ptr<float>(), data<T>(packed), begin, end);
+  });
+  return packed;
+}
+
+// Each thread takes some of the pixels, or, where there are more kernels than inputs to read, some
+// of the output channels.
+template <typename T>
+void direct_convolve(const ConvolutionShape& s, const kernels::DirectConvolution<T>& convolution) {
+  const bool by_channels =
+      s.length() * s.out_channels > s.batch * s.height * s.width * s.in_channels &&
+      panels(s) >= at::get_num_threads();
+  const int64_t count = by_channels ? panels(s) : s.rows();
+  at::parallel_for(0, count, by_channels ? 1 : kLeastRows, [&](int64_t begin, int64_t end) {
+    const at::Tensor scratch = at::empty({kernels::direct_scratch_size<T>(s)}, kScalarType<T>);
+    if (by_channels) {
+      kernels::direct_convolve<T>(s, convolution, 0, s.rows(), begin, end, data<T>(scratch));
+    } else {
+      kernels::direct_convolve<T>(s, convolution, begin, end, 0, panels(s), data<T>(scratch));
+    }
+  });
+}
+
+template at::Tensor direct_pack<float>(const ConvolutionShape&, const at::Tensor&);
+template at::Tensor direct_pack<kernels::BFloat16>(const ConvolutionShape&, const at::Tensor&);
+template void direct_convolve(const ConvolutionShape&, const kernels::DirectConvolution<float>&);
+template void direct_convolve(const ConvolutionShape&,
+                              const kernels::DirectConvolution<kernels::BFloat16>&);
+
+}  // namespace striate
