@@ -80,7 +80,10 @@ std::string describe(const Op& op) {
           },
           [](const Linear& linear) { return fmt::format("{}", linear.out_features); },
           [](const BatchNorm2d&) -> std::string { return ""; },
-          [](const ReLU&) -> std::string { return ""; },
+          [](const ReLU& relu) -> std::string {
+            if (relu.gradient == ReluGradient::kGuided) return "guided";
+            return relu.gradient == ReluGradient::kDeconvolution ? "deconvolution" : "";
+          },
           [](const ScaledTanh& tanh) {
             return fmt::format("{:.4f} tanh({:.4f} x)", tanh.amplitude, tanh.slope);
           },

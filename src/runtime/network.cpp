@@ -270,17 +270,23 @@ at::Tensor Network::run_stage(const Stage& stage, const std::shared_ptr<const Pa
 
 at::Tensor Network::forward(const at::Tensor& images) {
   const auto& [name, value] = graph_.outputs().front();
-  return run(images, {{value.node, {name}}}, std::nullopt).at(name);
+  return run(images, {{value.node, {name}}}, {}, std::nullopt).at(name);
 }
 
 NamedValues Network::forward(const at::Tensor& images, const ForwardOptions& options) {
   Wanted wanted;
   for (const auto& [name, value] : graph_.outputs()) wanted[value.node].push_back(name);
   for (const std::string& name : options.taps) wanted[graph_.find(name).node].push_back(name);
-  return run(images, wanted, options.statistics_momentum);
+  std::set<int64_t> leaves;
+  for (const std::string& name : options.leaves) {
+    leaves.insert(graph_.find(name).node);
+    wanted[graph_.find(name).node].push_back(name);
+  }
+  return run(images, wanted, leaves, options.statistics_momentum);
 }
 
 NamedValues Network::run(const at::Tensor& images, const Wanted& wanted,
+                         const std::set<int64_t>& leaves,
                          std::optional<double> statistics_momentum) {
   const Shape& shape = graph_.input_shape();
   if (images.dim() < 1 || images.sizes().slice(1) != at::IntArrayRef(shape)) {
@@ -324,6 +330,7 @@ NamedValues Network::run(const at::Tensor& images, const Wanted& wanted,
       const bool reuse = step.may_overwrite_input && !wanted.contains(node.inputs[0]);
       value = execute(step, i, pass, values, reuse);
     }
+    if (leaves.contains(i)) value = value.detach().requires_grad_();
     if (const auto want = wanted.find(i); want != wanted.end()) {
       Shape batch = node.shape;
       batch.insert(batch.begin(), images.size(0));

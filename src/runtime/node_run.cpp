@@ -6,6 +6,7 @@
 #include "runtime/convolution.h"
 #include "runtime/convolution_pool.h"
 #include "runtime/normalization.h"
+#include "runtime/relu_gradient.h"
 #include "striate/base/error.h"
 #include "striate/graph/analysis.h"
 #include "striate/runtime/network.h"
@@ -143,7 +144,8 @@ at::Tensor NodeRun::run_group(const PoolGroup& group) const {
   return max_pool(group.pool, at::relu_(y));
 }
 
-at::Tensor NodeRun::operator()(const ReLU&) const {
+at::Tensor NodeRun::operator()(const ReLU& relu) const {
+  if (relu.gradient != ReluGradient::kDerivative) return relu_to_look_inside(relu, input());
   return reuse_input ? at::relu_(const_cast<at::Tensor&>(input())) : at::relu(input());
 }
 

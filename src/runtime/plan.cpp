@@ -62,6 +62,10 @@ class Uses {
   bool is(int64_t node) const {
     return std::holds_alternative<T>(graph_.node({node}).op);
   }
+  bool is_plain_relu(int64_t node) const {
+    const auto* relu = std::get_if<ReLU>(&graph_.node({node}).op);
+    return relu != nullptr && relu->gradient == ReluGradient::kDerivative;
+  }
 
  private:
   const Graph& graph_;
@@ -90,7 +94,7 @@ void form_groups(const Graph& graph, const Uses& uses, std::vector<PlannedStep>&
     if (next.has_value() && uses.is<Add>(*next)) {
       const std::optional<int64_t> shortcut = other_summand(graph, uses, *next, i);
       const std::optional<int64_t> behind = uses.only_user(*next);
-      const bool fits = shortcut.has_value() && behind.has_value() && uses.is<ReLU>(*behind) &&
+      const bool fits = shortcut.has_value() && behind.has_value() && uses.is_plain_relu(*behind) &&
                         !steps[static_cast<size_t>(*behind)].group.has_value();
       if (fits) {
         group.shortcut = shortcut;
@@ -98,7 +102,7 @@ void form_groups(const Graph& graph, const Uses& uses, std::vector<PlannedStep>&
       }
       next = fits ? behind : std::nullopt;
     }
-    if (next.has_value() && uses.is<ReLU>(*next)) {
+    if (next.has_value() && uses.is_plain_relu(*next)) {
       group.relu = true;
       members.push_back(*next);
     }
@@ -112,7 +116,7 @@ void form_pool_groups(const Graph& graph, const Uses& uses, std::vector<PlannedS
   for (int64_t i = 0; i < std::ssize(graph.nodes()); ++i) {
     const auto* conv = std::get_if<Conv2d>(&graph.node({i}).op);
     const std::optional<int64_t> relu = conv == nullptr ? std::nullopt : uses.only_user(i);
-    if (!relu.has_value() || !uses.is<ReLU>(*relu)) continue;
+    if (!relu.has_value() || !uses.is_plain_relu(*relu)) continue;
     const std::optional<int64_t> last = uses.only_user(*relu);
     if (!last.has_value() || !uses.is<MaxPool2d>(*last)) continue;
     const auto& pool = std::get<MaxPool2d>(graph.node({*last}).op);

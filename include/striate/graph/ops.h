@@ -61,7 +61,14 @@ struct BatchNorm2d {
   double momentum = 0.1;
 };
 
-struct ReLU {};
+/// What a ReLU passes back: its derivative; or, to look inside, only what is positive of that
+/// (guided backpropagation, springenberg2015), or all that is positive (the deconvolution rule,
+/// zeiler2014).
+enum class ReluGradient { kDerivative, kGuided, kDeconvolution };
+
+struct ReLU {
+  ReluGradient gradient = ReluGradient::kDerivative;
+};
 
 /// amplitude * tanh(slope * x). (lecun1998, eq. 6 and appendix A)
 struct ScaledTanh {

@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -25,6 +26,9 @@ struct ForwardOptions {
   /// In evaluation mode: batch-norms that are not frozen normalise by the batch nevertheless, and
   /// move their running statistics towards it by so much, while dropout and dropped paths stay out.
   std::optional<double> statistics_momentum = {};
+  /// Names of nodes whose values are wanted, too, and from which derivatives are to be taken: they
+  /// are cut off from what they were made of and require a gradient. "input" is the images.
+  std::vector<std::string> leaves = {};
 };
 
 /// Values by name: every output of the graph, and every tapped node. Batch first.
@@ -103,7 +107,7 @@ class Network final : public torch::nn::Module {
   struct Pass;
   /// Nodes whose values a caller wants, and the names that it knows them by.
   using Wanted = std::map<int64_t, std::vector<std::string>>;
-  NamedValues run(const at::Tensor& images, const Wanted& wanted,
+  NamedValues run(const at::Tensor& images, const Wanted& wanted, const std::set<int64_t>& leaves,
                   std::optional<double> statistics_momentum);
   Pass draw_pass(const std::vector<int64_t>& wanted) const;
   at::Tensor execute(const PlannedStep& planned, int64_t index, const Pass& pass,
