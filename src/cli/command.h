@@ -17,6 +17,7 @@ void add_convert(CLI::App& program);
 void add_data(CLI::App& program);
 void add_doctor(CLI::App& program);
 void add_evaluate(CLI::App& program);
+void add_look(CLI::App& program);
 void add_models(CLI::App& program);
 void add_predict(CLI::App& program);
 void add_recipes(CLI::App& program);

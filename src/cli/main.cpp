@@ -62,8 +62,9 @@ int run(int argc, char** argv) {
                    "striate");
   program.set_version_flag("--version", STRIATE_VERSION);
   program.require_subcommand(1);
-  for (const auto add : {add_models, add_summary, add_train, add_evaluate, add_predict, add_compare,
-                         add_recipes, add_data, add_convert, add_run, add_bench, add_doctor}) {
+  for (const auto add :
+       {add_models, add_summary, add_train, add_evaluate, add_predict, add_look, add_compare,
+        add_recipes, add_data, add_convert, add_run, add_bench, add_doctor}) {
     add(program);
   }
   try {

@@ -1,5 +1,7 @@
 #include "cli/model_file.h"
 
+#include <ATen/ops/from_blob.h>
+#include <ATen/ops/stack.h>
 #include <fmt/format.h>
 
 #include <set>
@@ -9,6 +11,7 @@
 #include "striate/base/error.h"
 #include "striate/base/file.h"
 #include "striate/graph/analysis.h"
+#include "striate/image/codec.h"
 #include "striate/runtime/network.h"
 
 namespace striate::cli {
@@ -182,6 +185,25 @@ LoadedModel load_model(const fs::path& path, const ModelFileOptions& options) {
   loaded.network->set_execution({.precision = find_precision(options.precision)});
   if (options.column.has_value()) loaded.network->use_column(options.column);
   return loaded;
+}
+
+at::Tensor prepare_image(const LoadedModel& model, const std::string& path) {
+  const Shape& input = model.network->graph().input_shape();
+  const PixelFormat format = input[0] == 1 ? PixelFormat::kGrey : PixelFormat::kRgb;
+  Random random({0});
+  std::vector<at::Tensor> views;
+  for (FloatImage& view : model.card.preprocessing.apply(read_image(path, format), random)) {
+    if (Shape{view.channels, view.height, view.width} != input) {
+      throw ShapeError(fmt::format("{} becomes ({}, {}, {}), the network takes {}", path,
+                                   view.channels, view.height, view.width, to_string(input)),
+                       "choose another --preprocess");
+    }
+    views.push_back(
+        at::from_blob(view.pixels.data(), {view.height, view.width, view.channels}, at::kFloat)
+            .permute({2, 0, 1})
+            .clone());
+  }
+  return at::stack(views);
 }
 
 }  // namespace striate::cli

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <ATen/core/Tensor.h>
+
 #include <CLI/CLI.hpp>
 #include <filesystem>
 #include <memory>
@@ -38,6 +40,10 @@ struct LoadedModel {
 /// Reads weights (a file, or a run's folder: its best) and builds their network.
 /// @throws LookupError  neither the file nor the user says which network it is.
 LoadedModel load_model(const std::filesystem::path& path, const ModelFileOptions& options);
+
+/// An image file as the network takes it: (views, C, H, W), one view but for a ten-crop.
+/// @throws ShapeError  the preprocessing does not lead to the network's input.
+at::Tensor prepare_image(const LoadedModel& model, const std::string& path);
 
 /// Input channels and classes as the weights have them, for a network's builder.
 ModelOptions options_of_weights(const std::string& model, const Weights& weights);

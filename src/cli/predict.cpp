@@ -1,4 +1,3 @@
-#include <ATen/ops/from_blob.h>
 #include <fmt/format.h>
 
 #include <functional>
@@ -6,8 +5,6 @@
 
 #include "cli/command.h"
 #include "cli/model_file.h"
-#include "striate/base/error.h"
-#include "striate/image/codec.h"
 #include "striate/runtime/fused_network.h"
 #include "striate/runtime/network.h"
 
@@ -28,25 +25,8 @@ using Predictor = std::function<at::Tensor(const at::Tensor&)>;
 // (C): the average over the views of one image.
 at::Tensor probabilities(const LoadedModel& model, const Predictor& logits_of,
                          const std::string& path) {
-  const Shape& input = model.network->graph().input_shape();
-  const PixelFormat format = input[0] == 1 ? PixelFormat::kGrey : PixelFormat::kRgb;
-  Random random({0});
-  at::Tensor sum;
-  std::vector<FloatImage> views = model.card.preprocessing.apply(read_image(path, format), random);
-  for (FloatImage& view : views) {
-    if (Shape{view.channels, view.height, view.width} != input) {
-      throw ShapeError(fmt::format("{} becomes ({}, {}, {}), the network takes {}", path,
-                                   view.channels, view.height, view.width, to_string(input)),
-                       "choose another --preprocess");
-    }
-    const at::Tensor image =
-        at::from_blob(view.pixels.data(), {1, view.height, view.width, view.channels}, at::kFloat)
-            .permute({0, 3, 1, 2});
-    at::NoGradGuard no_grad;
-    const at::Tensor p = logits_of(image).softmax(1)[0];
-    sum = sum.defined() ? sum + p : p;
-  }
-  return sum / static_cast<double>(views.size());
+  at::NoGradGuard no_grad;
+  return logits_of(prepare_image(model, path)).softmax(1).mean(0);
 }
 
 void predict_images(const Options& options) {

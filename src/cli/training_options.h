@@ -27,6 +27,7 @@ struct TrainingFlags {
   int loader_threads = 1;
   double checkpoint_seconds = 60;
   int64_t checkpoint_steps = 0;
+  int64_t snapshot_epochs = 0;
   std::vector<std::string> checkpoint_stages;
 };
 

@@ -63,6 +63,10 @@ Json to_json(const EpochMetrics& m) {
           {"waited_seconds", m.waited_seconds}};
 }
 
+std::filesystem::path RunFolder::snapshot(int64_t epoch) const {
+  return path / "snapshots" / fmt::format("epoch-{:04}.safetensors", epoch);
+}
+
 std::vector<EpochMetrics> read_metrics(const std::filesystem::path& path) {
   std::vector<EpochMetrics> all;
   std::istringstream lines(read_text(path));

@@ -396,6 +396,8 @@ class Trainer::State {
       position_.best_accuracy = measured ? metrics.validation_accuracy : -1;
       position_.best_epoch = position_.epoch;
     }
+    const int64_t every = options_.snapshot_epochs;
+    if (every > 0 && metrics.epoch % every == 0) write_weights(folder_.snapshot(metrics.epoch));
     return metrics;
   }
 

@@ -60,6 +60,8 @@ struct RunFolder {
   std::filesystem::path last() const { return path / "last.safetensors"; }
   std::filesystem::path best() const { return path / "best.safetensors"; }
   std::filesystem::path checkpoint() const { return path / "state" / "checkpoint.safetensors"; }
+  /// The weights after an epoch (from 1), where a run keeps them.
+  std::filesystem::path snapshot(int64_t epoch) const;
   std::filesystem::path report() const { return path / "report.html"; }
 };
 

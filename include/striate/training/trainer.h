@@ -50,6 +50,8 @@ struct TrainerOptions {
   double checkpoint_seconds = 60;
   /// … or so many steps; 0: by time only.
   int64_t checkpoint_steps = 0;
+  /// Keeps the weights of every so many epochs; 0: those of the last and the best only.
+  int64_t snapshot_epochs = 0;
   /// When this becomes true the run saves its state and throws `Interrupted`.
   const std::atomic<bool>* stop = nullptr;
   TrainingObserver* observer = nullptr;
