@@ -18,8 +18,10 @@ ALLOWED = {
     "runtime": ["base", "kernels", "graph"],
     "data": ["base", "image"],
     "training": ["base", "kernels", "graph", "models", "image", "runtime", "data"],
+    "visualization": ["base", "kernels", "graph", "image", "runtime"],
     "report": ["base", "image"],
-    "cli": ["base", "graph", "models", "image", "runtime", "data", "training", "report"],
+    "cli": ["base", "graph", "models", "image", "runtime", "data", "training", "visualization",
+            "report"],
 }
 WITHOUT_LIBTORCH = ["base", "kernels", "graph", "models", "image", "report"]
 INCLUDE = re.compile(r'^\s*#include\s+[<"]([^>"]+)[>"]')
