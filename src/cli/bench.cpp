@@ -163,6 +163,7 @@ void add_bench(CLI::App& program) {
   add_mode(*command, "train", "Training steps on random images", bench_training);
   add_mode(*command, "infer", "Predictions of random images", bench_inference);
   add_data_mode(*command);
+  add_embed_mode(*command);
 }
 
 }  // namespace striate::cli

@@ -207,6 +207,7 @@ void add_look(CLI::App& program) {
   add_look_layers(*look);
   add_look_attribution(*look);
   add_look_ascent(*look);
+  add_look_embedding(*look);
 }
 
 }  // namespace striate::cli

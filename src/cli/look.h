@@ -101,5 +101,6 @@ void for_batches(const LookSession& session, const Dataset& data,
 void add_look_layers(CLI::App& look);       // nodes, kernels, activations
 void add_look_attribution(CLI::App& look);  // saliency and its kin
 void add_look_ascent(CLI::App& look);       // ascend, dream, invert, fool
+void add_look_embedding(CLI::App& look);    // embed, neighbours
 
 }  // namespace striate::cli

@@ -85,7 +85,8 @@ Image map_picture(const at::Tensor& points, const Features& features, const Data
       mark = thumbnail(data.sample(i).image, side);
       frame(mark, color);
     } else {
-      for (int64_t p = 0; p < side * side; ++p) std::ranges::copy(color, &mark.pixels[static_cast<size_t>(p * 3)]);
+      for (int64_t p = 0; p < side * side; ++p)
+        std::ranges::copy(color, &mark.pixels[static_cast<size_t>(p * 3)]);
     }
     const auto place = [&](int64_t axis) {
       return std::lround(at[i * 2 + axis] * static_cast<float>(kMapSide - side));
@@ -116,7 +117,8 @@ void run_embed(const LookOptions& options, const MapOptions& map_options) {
     csv += fmt::format("{},{:.6g},{:.6g},\"{}\"\n", i, at[2 * i], at[2 * i + 1],
                        data->class_names().at(label));
   }
-  const auto table = std::filesystem::path(options.out) / ("embedding-" + map_options.method + ".csv");
+  const auto table =
+      std::filesystem::path(options.out) / ("embedding-" + map_options.method + ".csv");
   write_file_atomically(table, csv);
   session.report("points", table.string());
   session.report("images", data->size());
@@ -150,9 +152,8 @@ void run_neighbours(const LookOptions& options, int64_t count, const std::string
        .distance = distance == "cosine" ? Distance::kCosine : Distance::kEuclidean});
   for (size_t q = 0; q < options.images.size(); ++q) {
     const auto row = static_cast<int64_t>(q);
-    std::vector<Image> pictures = {
-        thumbnail(session.picture(prepare_image(session.model(), options.images[q])[0]),
-                  kNeighbourSide)};
+    std::vector<Image> pictures = {thumbnail(
+        session.picture(prepare_image(session.model(), options.images[q])[0]), kNeighbourSide)};
     Json list = Json::array();
     for (int64_t i = 0; i < found.indices.size(1); ++i) {
       const auto index = found.indices[row][i].item<int64_t>();
@@ -202,9 +203,9 @@ Map map_of(const at::Tensor& features, const MapOptions& options) {
   const at::Tensor reduced = transform(pca, features);
   if (options.method == "pca") return {.points = reduced.contiguous()};
   if (static_cast<double>(count) < 3 * options.perplexity + 1) {
-    throw UsageError(fmt::format("{} images are too few for a perplexity of {}", count,
-                                 options.perplexity),
-                     fmt::format("give --perplexity {} or less", (count - 1) / 3));
+    throw UsageError(
+        fmt::format("{} images are too few for a perplexity of {}", count, options.perplexity),
+        fmt::format("give --perplexity {} or less", (count - 1) / 3));
   }
   const TsneOptions tsne_options{.perplexity = options.perplexity, .seed = options.seed};
   const auto shown = counting_progress("t-SNE, iteration",
@@ -254,9 +255,8 @@ void add_look_embedding(CLI::App& look) {
   const auto distance = std::make_shared<std::string>("euclidean");
   CLI::App* neighbours = add_look_command(
       look, "neighbours", "The images of a data set that a node sees most like these",
-      {.node = true}, [count, distance](const LookOptions& common) {
-        run_neighbours(common, *count, *distance);
-      });
+      {.node = true},
+      [count, distance](const LookOptions& common) { run_neighbours(common, *count, *distance); });
   neighbours->add_option("--count", *count, "Neighbours of each image")
       ->check(CLI::Range(1, 100))
       ->capture_default_str();

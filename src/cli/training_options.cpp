@@ -52,8 +52,9 @@ void add_training_flags(CLI::App& command, TrainingFlags& flags) {
   add_stages_flag(command, flags.checkpoint_stages);
   command.add_option("--checkpoint-steps", flags.checkpoint_steps, "Save after so many steps, too")
       ->check(CLI::PositiveNumber);
-  command.add_option("--snapshots", flags.snapshot_epochs,
-                     "Keep the weights of every so many epochs, to see how they grew")
+  command
+      .add_option("--snapshots", flags.snapshot_epochs,
+                  "Keep the weights of every so many epochs, to see how they grew")
       ->check(CLI::PositiveNumber);
 }
 
