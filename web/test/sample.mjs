@@ -80,17 +80,17 @@ function photos() {
   });
 }
 
-// Clusters as t-SNE draws them: blobs with arms, some beside each other.
+// Clusters as t-SNE draws them: bent blobs beside each other, and a few strays.
 function place(label, random) {
   const angle = label * 2.4;
-  const radius = 14 + 17 * Math.sqrt(label / 10);
-  const [u, v] = [4.2 * random.normal(), 2.2 * random.normal()];
-  const bend = 0.09 * u * u * (label % 2 ? 1 : -1);
+  const radius = 30 * Math.sqrt((label + 0.4) / 10);
+  const [u, v] = [3.4 * (random.uniform() + random.uniform() + random.uniform() - 1.5) * 2, 1.9 * random.normal()];
+  const bend = 0.07 * u * u * (label % 2 ? 1 : -1);
   const turn = label * 1.1;
-  const stray = random.uniform() < 0.015 ? 20 * random.normal() : 0;
+  const stray = () => (random.uniform() < 0.01 ? 8 * random.normal() : 0);
   return [
-    radius * Math.cos(angle) * 1.35 + u * Math.cos(turn) - (v + bend) * Math.sin(turn) + stray,
-    radius * Math.sin(angle) + u * Math.sin(turn) + (v + bend) * Math.cos(turn) + stray,
+    radius * Math.cos(angle) * 1.3 + u * Math.cos(turn) - (v + bend) * Math.sin(turn) + stray(),
+    radius * Math.sin(angle) + u * Math.sin(turn) + (v + bend) * Math.cos(turn) + stray(),
   ];
 }
 

@@ -1,16 +1,15 @@
 // Which images are shown at which zoom, so that they lie beside each other and not on top.
 //
-// At level l the plane has cells of extent / 8 / 2^(l/2); an image is shown from the first level at
-// which no other image has taken its cell. So images only come as the reader zooms in, and never go.
+// At level l images keep a distance of extent / 8 / 2^(l/3) in x or in y; an image is shown from the
+// first level at which no other is nearer. So images only come as the reader zooms in, and never go.
 
-export const lastLevel = 24;
+export const lastLevel = 36;
 const firstCells = 8;
-
-/// The number of cells along the plot's extent at a level, which may be a fraction.
-export const cellsAt = (level) => firstCells * 2 ** (level / 2);
+// A grid of more cells than this is a map, not an array.
+const denseCells = 2 ** 22;
 
 /// The level at which a plot has this many cells along its extent.
-export const levelOf = (cells) => 2 * Math.log2(cells / firstCells);
+export const levelOf = (cells) => 3 * Math.log2(cells / firstCells);
 
 // A permutation that is the same each time: Fisher-Yates with a linear congruence.
 function shuffled(count) {
@@ -24,31 +23,54 @@ function shuffled(count) {
   return order;
 }
 
+// Remembers the point in each cell; none are nearer than a cell, so a cell has one at most.
+function createGrid(points, box, across) {
+  const row = across + 3;
+  const dense = row * row <= denseCells;
+  const cells = dense ? new Int32Array(row * row) : new Map();
+  const scale = across / box.extent;
+  const column = (i) => 1 + Math.floor((points[2 * i] - box.x0) * scale);
+  const line = (i) => 1 + Math.floor((points[2 * i + 1] - box.y0) * scale);
+  const near = (i, j) =>
+    Math.abs(points[2 * i] - points[2 * j]) * scale < 1 &&
+    Math.abs(points[2 * i + 1] - points[2 * j + 1]) * scale < 1;
+  const at = dense ? (cell) => cells[cell] : (cell) => cells.get(cell) ?? 0;
+  return {
+    put(i) {
+      const cell = column(i) + row * line(i);
+      if (dense) cells[cell] = i + 1;
+      else cells.set(cell, i + 1);
+    },
+    isFree(i) {
+      const middle = column(i) + row * line(i);
+      for (let dy = -row; dy <= row; dy += row) {
+        for (let dx = -1; dx <= 1; ++dx) {
+          const other = at(middle + dx + dy);
+          if (other && near(i, other - 1)) return false;
+        }
+      }
+      return true;
+    },
+  };
+}
+
 /// @param points  x0, y0, x1, y1…; @param box  { x0, y0, extent }
 /// @return        a Uint8Array with the level of each point
 export function levelsOf(points, box) {
   const count = points.length >> 1;
   const levels = new Uint8Array(count).fill(lastLevel);
-  let placed = [];
-  let waiting = shuffled(count);
+  const placed = [];
+  let waiting = shuffled(count).filter((i) => Number.isFinite(points[2 * i] + points[2 * i + 1]));
   for (let level = 0; level < lastLevel && waiting.length > 0; ++level) {
-    const cells = cellsAt(level) / box.extent;
-    const row = Math.ceil(cells * box.extent) + 1;
-    const cellOf = (i) =>
-      Math.floor((points[2 * i] - box.x0) * cells) + row * Math.floor((points[2 * i + 1] - box.y0) * cells);
-    const taken = new Set(placed.map(cellOf));
-    const left = [];
-    for (const i of waiting) {
-      const cell = cellOf(i);
-      if (taken.has(cell)) {
-        left.push(i);
-      } else {
-        taken.add(cell);
-        levels[i] = level;
-        placed.push(i);
-      }
-    }
-    waiting = left;
+    const grid = createGrid(points, box, Math.ceil(firstCells * 2 ** (level / 3)));
+    for (const i of placed) grid.put(i);
+    waiting = waiting.filter((i) => {
+      if (!grid.isFree(i)) return true;
+      grid.put(i);
+      placed.push(i);
+      levels[i] = level;
+      return false;
+    });
   }
   return levels;
 }

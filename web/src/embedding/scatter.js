@@ -1,9 +1,9 @@
 import createRegl from 'regl';
 import { imageFragment, imageVertex, pointFragment, pointVertex } from './shaders.js';
-import { boxOf, cellsAt, lastLevel, levelOf, levelsOf } from './levels.js';
+import { boxOf, levelOf, levelsOf } from './levels.js';
 
 // An image at the whole plot, in CSS pixels; it grows with the fourth root of the zoom.
-const smallestImage = 26;
+const smallestImage = 24;
 const largestImage = 112;
 const mostImages = 12000;
 const floatsPerImage = 7;  // x, y, size, column, row, colour (packed), opacity
@@ -57,7 +57,7 @@ function createCommands(regl) {
 }
 
 /// Draws points, and the images themselves where there is room.
-/// @param options  { canvas, points, labels, sheets, onReady }
+/// @param options  { canvas, points, labels, sheets or null, onChange: the share of sheets loaded }
 export function createScatter({ canvas, points, labels, sheets, onChange }) {
   const regl = createRegl({
     canvas,
@@ -128,16 +128,16 @@ export function createScatter({ canvas, points, labels, sheets, onChange }) {
         const y = points[2 * i + 1] * scale + shiftY;
         if (x < -full || y < -full || x > size.width + full || y > size.height + full) continue;
         if (filled === mostImages) continue;
-        const grown = levels[i] === lastLevel ? 1 : Math.min(1, level - levels[i] + 0.25);
         const at = filled * floatsPerImage;
         const tile = i % sheets.perSheet;
         instances[at] = x;
         instances[at + 1] = y;
-        instances[at + 2] = full * grown;
+        instances[at + 2] = full;
         instances[at + 3] = tile % sheets.columns;
         instances[at + 4] = Math.floor(tile / sheets.columns);
         instances[at + 5] = colors[4 * i] * 65536 + colors[4 * i + 1] * 256 + colors[4 * i + 2];
-        instances[at + 6] = colors[4 * i + 3] / 255;
+        // What has just come is faint.
+        instances[at + 6] = (colors[4 * i + 3] / 255) * Math.min(1, 0.3 + 5 * (level - levels[i]));
         drawn.indices[filled++] = i;
       }
     }
@@ -235,6 +235,5 @@ export function createScatter({ canvas, points, labels, sheets, onChange }) {
       alive = false;
       regl.destroy();
     },
-    cellsAt,
   };
 }

@@ -47,7 +47,11 @@ export const Card = memo(function Card({ card, x, y, photo, current, chosen, onF
       onFocus={() => onFocus(card.key)}
       onClick={() => onOpen(card)}
     >
-      {picture ? <img src={picture} alt="" loading="lazy" decoding="async" /> : <i class="blank" />}
+      {picture && (
+        <span class="card-picture">
+          <img src={picture} alt="" loading="lazy" decoding="async" />
+        </span>
+      )}
       <span class="card-text">
         <span class="card-name">
           <span class="soft">{path}</span>

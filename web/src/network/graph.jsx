@@ -2,6 +2,7 @@ import { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } fr
 import { splitName } from '../text.js';
 import { Card } from './card.jsx';
 import { cardHeight, cardWidth } from './layout.js';
+import { Minimap } from './minimap.jsx';
 import { createViewport } from './viewport.js';
 
 const half = { x: cardWidth / 2, y: cardHeight / 2 };
@@ -37,7 +38,7 @@ export function Graph({ layout, chosen, photo, shown, controls, onOpen, onFold }
   const [current, setCurrent] = useState(layout.places[0]?.card.key);
 
   useLayoutEffect(() => {
-    viewport.current = createViewport(frame.current, world.current, () => {});
+    viewport.current = createViewport(frame.current, world.current);
     controls.current = viewport.current;
     return () => viewport.current.destroy();
   }, []);
@@ -59,6 +60,12 @@ export function Graph({ layout, chosen, photo, shown, controls, onOpen, onFold }
     }
     focusNext.current = null;
   }, [layout]);
+
+  // The panel may cover what was chosen.
+  useEffect(() => {
+    const place = keys.get(`node ${chosen}`);
+    if (place) viewport.current.reveal(place, half);
+  }, [chosen, layout]);
 
   useEffect(() => {
     if (!shown) return undefined;
@@ -162,6 +169,11 @@ export function Graph({ layout, chosen, photo, shown, controls, onOpen, onFold }
           />
         ))}
       </div>
+      <Minimap
+        layout={layout}
+        watch={(listener) => viewport.current.watch(listener)}
+        onMove={(place) => viewport.current.centerOn(place)}
+      />
     </div>
   );
 }

@@ -6,12 +6,18 @@ import { cardsOf, firstOpen, groupNodes } from './groups.js';
 import { layOut } from './layout.js';
 import { Panel } from './panel.jsx';
 
+// A wide page opens with something to see: the first kernels.
+function firstChosen(nodes) {
+  if (!matchMedia('(min-width: 901px)').matches) return null;
+  return nodes.find((node) => node.kernels)?.index ?? null;
+}
+
 /// The network as a graph of layers and blocks, and a panel with what is inside the chosen layer.
 export function Network({ report, photo, onPhoto, onEnlarge, shown }) {
   const { nodes } = report;
   const grouping = useMemo(() => groupNodes(nodes), [nodes]);
   const [open, setOpen] = useState(() => firstOpen(grouping));
-  const [chosen, setChosen] = useState(null);
+  const [chosen, setChosen] = useState(() => firstChosen(nodes));
   const controls = useRef(null);
   const layout = useMemo(() => layOut(cardsOf(nodes, grouping, open)), [nodes, grouping, open]);
 

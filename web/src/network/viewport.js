@@ -1,34 +1,35 @@
 import { select } from 'd3-selection';
 import { zoom, zoomIdentity } from 'd3-zoom';
 
-/// Zooms and pans `world` within `frame`: wheel, drag, pinch and the keys + - 0 and Shift-arrows.
-export function createViewport(frame, world, onZoom) {
+/// Zooms and pans `world` within `frame` by wheel, drag and pinch.
+export function createViewport(frame, world) {
+  let listener = () => {};
   let size = { width: 1, height: 1 };
   const behavior = zoom()
     .scaleExtent([0.05, 3])
-    .filter((event) => !event.button && !(event.type === 'dblclick'))
+    .filter((event) => !event.button && event.type !== 'dblclick' && !event.target.closest('.minimap'))
     .clickDistance(4)
     .on('zoom', ({ transform }) => {
       const { x, y, k } = transform;
       world.style.transform = `translate(${x}px, ${y}px) scale(${k})`;
       frame.dataset.far = k < 0.3 ? 'very' : k < 0.62 ? 'yes' : 'no';
-      onZoom(k);
+      tell(transform);
     });
   const selection = select(frame).call(behavior);
 
-  const clip = (x, y) => {
-    // Half a frame of empty room on each side, never more.
-    const room = { x: frame.clientWidth / 2, y: frame.clientHeight / 2 };
-    behavior.translateExtent([
-      [Math.min(x, 0) - room.x, Math.min(y, 0) - room.y],
-      [size.width + room.x, size.height + room.y],
-    ]);
-  };
+  function tell({ x, y, k }) {
+    listener({ x: -x / k, y: -y / k, width: frame.clientWidth / k, height: frame.clientHeight / k });
+  }
 
   return {
     setSize(width, height) {
       size = { width, height };
-      clip(0, 0);
+      // Half a frame of empty room on each side, never more.
+      const room = { x: frame.clientWidth / 2, y: frame.clientHeight / 2 };
+      behavior.translateExtent([
+        [-room.x, -room.y],
+        [width + room.x, height + room.y],
+      ]);
     },
     /// The whole graph if it stays readable, else its top at full width.
     fit({ whole = false } = {}) {
@@ -41,6 +42,15 @@ export function createViewport(frame, world, onZoom) {
       const y = size.height * k < h ? (h - size.height * k) / 2 : 8;
       selection.call(behavior.transform, zoomIdentity.translate(x, y).scale(k));
     },
+    /// Calls back with the part of the graph that is seen, now and whenever it changes.
+    watch(next) {
+      listener = next;
+      tell(frame.__zoom);
+      return () => {
+        listener = () => {};
+      };
+    },
+    centerOn: ({ x, y }) => selection.call(behavior.translateTo, x, y),
     zoomBy: (factor) => selection.call(behavior.scaleBy, factor),
     panBy(x, y) {
       const { k } = frame.__zoom;
@@ -58,11 +68,8 @@ export function createViewport(frame, world, onZoom) {
       if (dx || dy) selection.call(behavior.translateBy, dx / k, dy / k);
     },
     /// Puts a place of the world where the reader saw another one.
-    hold(before, after) {
-      const { k } = frame.__zoom;
-      selection.call(behavior.translateBy, before.x - after.x, before.y - after.y);
-      return k;
-    },
+    hold: (before, after) =>
+      selection.call(behavior.translateBy, before.x - after.x, before.y - after.y),
     destroy: () => selection.on('.zoom', null),
   };
 }

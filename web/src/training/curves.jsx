@@ -15,7 +15,10 @@ function colorsOf(element) {
   };
 }
 
-function optionsOf({ title, series, format, logarithmic }, colors, width) {
+// As few digits as a tick needs.
+const plainTick = (value) => String(Number(value.toPrecision(6)));
+
+function optionsOf({ series, format, tick = plainTick, last }, colors) {
   const axis = {
     stroke: colors.ink,
     font: colors.font,
@@ -23,14 +26,15 @@ function optionsOf({ title, series, format, logarithmic }, colors, width) {
     ticks: { stroke: colors.rule, width: 1, size: 4 },
   };
   return {
-    width,
+    width: 300,
     height,
     cursor: { y: false, drag: { x: false, y: false }, points: { size: 8 } },
     legend: { live: true },
-    scales: { x: { time: false }, y: { distr: logarithmic ? 3 : 1 } },
+    padding: [12, 8, 0, 0],
+    scales: { x: { time: false } },
     axes: [
       { ...axis, grid: { show: false }, size: 32, gap: 4, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000] },
-      { ...axis, size: 56, gap: 6, values: (_, ticks) => ticks.map((tick) => (tick === null ? '' : format(tick))) },
+      { ...axis, size: 56, gap: 6, values: (_, ticks) => ticks.map(tick) },
     ],
     series: [
       { label: 'epoch', value: (_, value) => (value === null ? '\u2013' : String(value)) },
@@ -43,20 +47,22 @@ function optionsOf({ title, series, format, logarithmic }, colors, width) {
         value: (_, value) => (value === null || value === undefined ? '\u2013' : format(value)),
       })),
     ],
-    hooks: {},
-    title: '',
-    id: title,
+    hooks: {
+      // Without a cursor the legend tells the last epoch.
+      setCursor: [(plot) => plot.cursor.idx ?? plot.setLegend({ idx: last }, false)],
+      ready: [(plot) => plot.setLegend({ idx: last }, false)],
+    },
   };
 }
 
 /// Curves over the epochs. Arrow keys move the cursor along them.
-export function Curves({ title, epochs, series, format, logarithmic }) {
+export function Curves({ title, epochs, series, format, tick }) {
   const host = useRef(null);
   const plot = useRef(null);
   const dark = useDark();
   useEffect(() => {
     const columns = [epochs, ...series.map(({ values }) => values)];
-    const options = optionsOf({ title, series, format, logarithmic }, colorsOf(host.current), 300);
+    const options = optionsOf({ series, format, tick, last: epochs.length - 1 }, colorsOf(host.current));
     plot.current = new UPlot(options, columns, host.current);
     const observer = new ResizeObserver(([entry]) => {
       const width = Math.floor(entry.contentRect.width);

@@ -12,7 +12,8 @@ const curves = [
   {
     title: 'Accuracy',
     keys: [['train', 'train_accuracy'], ['validation', 'validation_accuracy']],
-    format: (value) => percent(value),
+    format: (value) => percent(value, 2),
+    tick: (value) => percent(value, 0),
   },
   { title: 'Learning rate', keys: [['learning rate', 'learning_rate']], format: (value) => number(value, 2) },
   { title: 'Seconds an epoch', keys: [['seconds', 'seconds']], format: (value) => number(value) },
