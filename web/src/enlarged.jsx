@@ -1,4 +1,4 @@
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { Picture } from './picture.jsx';
 
 /// One picture of a list over the whole page; arrow keys go through the list.
@@ -6,7 +6,7 @@ import { Picture } from './picture.jsx';
 export function Enlarged({ pictures, start, onClose }) {
   const dialog = useRef(null);
   const [at, setAt] = useState(start);
-  useEffect(() => dialog.current.showModal(), []);
+  useLayoutEffect(() => dialog.current.showModal(), []);
   const go = (step) => setAt((now) => (now + step + pictures.length) % pictures.length);
   const onKeyDown = (event) => {
     if (event.key === 'ArrowRight') go(1);

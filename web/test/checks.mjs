@@ -101,9 +101,8 @@ export const checks = {
       await page.mouse.up();
       await moved('drag');
       await page.focus('.card[tabindex="0"]');
-      for (const key of ['-', '+', '0']) {
+      for (const key of ['-', '0', '+']) {
         await page.keyboard.press(key);
-        await page.keyboard.press('-');
         await moved(key);
       }
       await page.keyboard.down('Shift');

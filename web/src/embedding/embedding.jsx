@@ -70,8 +70,8 @@ export function Embedding({ report }) {
           <p class="soft">{about.join(' \u00b7 ')}</p>
           {sheets && <Looks look={look} onLook={setLook} />}
           <div class="buttons">
-            <button aria-label="Zoom out" onClick={() => controls.current?.zoomBy(1 / 1.4)}>{'\u2212'}</button>
-            <button aria-label="Zoom in" onClick={() => controls.current?.zoomBy(1.4)}>+</button>
+            <button class="zoom" aria-label="Zoom out" onClick={() => controls.current?.zoomBy(1 / 1.4)}>{'\u2212'}</button>
+            <button class="zoom" aria-label="Zoom in" onClick={() => controls.current?.zoomBy(1.4)}>+</button>
             <button onClick={() => controls.current?.fit()}>Fit</button>
           </div>
         </div>

@@ -3,7 +3,7 @@
 // At level l images keep a distance of extent / 8 / 2^(l/3) in x or in y; an image is shown from the
 // first level at which no other is nearer. So images only come as the reader zooms in, and never go.
 
-export const lastLevel = 36;
+export const lastLevel = 27;
 const firstCells = 8;
 // A grid of more cells than this is a map, not an array.
 const denseCells = 2 ** 22;
@@ -55,11 +55,13 @@ function createGrid(points, box, across) {
 }
 
 /// @param points  x0, y0, x1, y1…; @param box  { x0, y0, extent }
-/// @return        a Uint8Array with the level of each point
+/// @return        { levels: of each point, order: the points by level, ends: for each level the
+///                  number of points up to it }
 export function levelsOf(points, box) {
   const count = points.length >> 1;
   const levels = new Uint8Array(count).fill(lastLevel);
   const placed = [];
+  const ends = new Array(lastLevel + 1).fill(count);
   let waiting = shuffled(count).filter((i) => Number.isFinite(points[2 * i] + points[2 * i + 1]));
   for (let level = 0; level < lastLevel && waiting.length > 0; ++level) {
     const grid = createGrid(points, box, Math.ceil(firstCells * 2 ** (level / 3)));
@@ -71,8 +73,10 @@ export function levelsOf(points, box) {
       levels[i] = level;
       return false;
     });
+    ends[level] = placed.length;
   }
-  return levels;
+  const order = Uint32Array.from({ length: count }, (_, i) => i).sort((a, b) => levels[a] - levels[b]);
+  return { levels, order, ends };
 }
 
 /// The square around all points that are numbers.

@@ -1,11 +1,13 @@
 import createRegl from 'regl';
 import { imageFragment, imageVertex, pointFragment, pointVertex } from './shaders.js';
-import { boxOf, levelOf, levelsOf } from './levels.js';
+import { boxOf, lastLevel, levelOf, levelsOf } from './levels.js';
 
 // An image at the whole plot, in CSS pixels; it grows with the fourth root of the zoom.
 const smallestImage = 24;
 const largestImage = 112;
 const mostImages = 12000;
+// Points that are nearer than this to others are left out: they would not be seen.
+const finest = 1.6;
 const floatsPerImage = 7;  // x, y, size, column, row, colour (packed), opacity
 const margin = 24;
 
@@ -67,12 +69,15 @@ export function createScatter({ canvas, points, labels, sheets, onChange }) {
   const commands = createCommands(regl);
   const count = points.length >> 1;
   const box = boxOf(points);
-  const levels = sheets ? levelsOf(points, box) : null;
+  const { levels, order, ends } = levelsOf(points, box);
   const colors = new Uint8Array(4 * count);
-  const positions = regl.buffer(points);
-  const colorBuffer = regl.buffer({ data: colors, usage: 'dynamic' });
+  // The card has the points by level, so that the first so many are those to draw.
+  const positions = regl.buffer(Array.from(order, (i) => [points[2 * i], points[2 * i + 1]]));
+  const sortedColors = new Uint8Array(4 * count);
+  const colorBuffer = regl.buffer({ data: sortedColors, usage: 'dynamic' });
   const instances = new Float32Array(mostImages * floatsPerImage);
   const instanceBuffer = regl.buffer({ length: instances.byteLength, usage: 'dynamic', type: 'float' });
+  const candidates = new Int32Array(mostImages);
   const drawn = { indices: new Int32Array(mostImages), count: 0, size: 0 };
   const textures = [];
   let size = { width: 1, height: 1, ratio: 1 };
@@ -105,51 +110,81 @@ export function createScatter({ canvas, points, labels, sheets, onChange }) {
     };
   }
 
+  function pointsAt(scale) {
+    const level = Math.round(levelOf((box.extent * scale) / finest));
+    return ends[Math.max(0, Math.min(lastLevel, level))];
+  }
+
   function imageSize(zoom) {
     return Math.min(largestImage, smallestImage * zoom ** 0.25);
   }
 
-  // Fills `instances` with the images that are in view; returns where each sheet's begin.
-  function collect(transform) {
-    const full = imageSize(transform.k);
-    const scale = base.scale * transform.k;
-    const level = levelOf((box.extent * scale) / full);
-    const shiftX = base.x * transform.k + transform.x;
-    const shiftY = base.y * transform.k + transform.y;
-    const starts = [];
-    let filled = 0;
-    for (let sheet = 0; sheet < sheets.count; ++sheet) {
-      starts.push(filled);
-      if (!textures[sheet]) continue;
-      const end = Math.min(count, (sheet + 1) * sheets.perSheet);
-      for (let i = sheet * sheets.perSheet; i < end; ++i) {
-        if (levels[i] > level || colors[4 * i + 3] === 0) continue;
-        const x = points[2 * i] * scale + shiftX;
-        const y = points[2 * i + 1] * scale + shiftY;
-        if (x < -full || y < -full || x > size.width + full || y > size.height + full) continue;
-        if (filled === mostImages) continue;
-        const at = filled * floatsPerImage;
-        const tile = i % sheets.perSheet;
-        instances[at] = x;
-        instances[at + 1] = y;
-        instances[at + 2] = full;
-        instances[at + 3] = tile % sheets.columns;
-        instances[at + 4] = Math.floor(tile / sheets.columns);
-        instances[at + 5] = colors[4 * i] * 65536 + colors[4 * i + 1] * 256 + colors[4 * i + 2];
-        // What has just come is faint.
-        instances[at + 6] = (colors[4 * i + 3] / 255) * Math.min(1, 0.3 + 5 * (level - levels[i]));
-        drawn.indices[filled++] = i;
-      }
+  // The images that are in view, by sheet: drawn.indices. Returns where each sheet's begin.
+  function collect({ scale, shiftX, shiftY, level, full }) {
+    const shown = level < 0 ? 0 : ends[Math.min(lastLevel, Math.floor(level))];
+    const counts = new Uint32Array(sheets.count);
+    let found = 0;
+    for (let at = 0; at < shown && found < mostImages; ++at) {
+      const i = order[at];
+      const sheet = Math.floor(i / sheets.perSheet);
+      if (colors[4 * i + 3] === 0 || !textures[sheet]) continue;
+      const x = points[2 * i] * scale + shiftX;
+      const y = points[2 * i + 1] * scale + shiftY;
+      if (x < -full || y < -full || x > size.width + full || y > size.height + full) continue;
+      candidates[found++] = i;
+      counts[sheet] += 1;
     }
-    starts.push(filled);
-    drawn.count = filled;
+    const starts = [0];
+    for (const number of counts) starts.push(starts.at(-1) + number);
+    const next = [...starts];
+    for (let at = 0; at < found; ++at) {
+      const i = candidates[at];
+      drawn.indices[next[Math.floor(i / sheets.perSheet)]++] = i;
+    }
+    drawn.count = found;
     drawn.size = full;
     return starts;
   }
 
+  function writeInstances({ scale, shiftX, shiftY, level, full }) {
+    for (let at = 0; at < drawn.count; ++at) {
+      const i = drawn.indices[at];
+      const tile = i % sheets.perSheet;
+      const [red, green, blue, opacity] = colors.subarray(4 * i, 4 * i + 4);
+      // What has just come is faint.
+      const fresh = Math.min(1, 0.3 + 5 * (level - levels[i]));
+      instances.set(
+        [
+          points[2 * i] * scale + shiftX,
+          points[2 * i + 1] * scale + shiftY,
+          full,
+          tile % sheets.columns,
+          Math.floor(tile / sheets.columns),
+          red * 65536 + green * 256 + blue,
+          (opacity / 255) * fresh,
+        ],
+        at * floatsPerImage,
+      );
+    }
+  }
+
+  function viewOf({ k, x, y }) {
+    const full = imageSize(k);
+    const scale = base.scale * k;
+    return {
+      full,
+      scale,
+      level: levelOf((box.extent * scale) / full),
+      shiftX: base.x * k + x,
+      shiftY: base.y * k + y,
+    };
+  }
+
   function drawImages(transform) {
-    const starts = collect(transform);
+    const view = viewOf(transform);
+    const starts = collect(view);
     if (drawn.count === 0) return;
+    writeInstances(view);
     instanceBuffer.subdata(instances.subarray(0, drawn.count * floatsPerImage));
     const { width, height } = sheets;
     const longest = Math.max(width, height);
@@ -199,7 +234,12 @@ export function createScatter({ canvas, points, labels, sheets, onChange }) {
         colors[4 * i + 2] = color[2];
         colors[4 * i + 3] = Math.round(255 * opacity);
       }
-      colorBuffer.subdata(colors);
+      const words = new Uint32Array(colors.buffer);
+      const sortedWords = new Uint32Array(sortedColors.buffer);
+      order.forEach((i, at) => {
+        sortedWords[at] = words[i];
+      });
+      colorBuffer.subdata(sortedColors);
     },
     setStyle(next) {
       style = { ...style, ...next };
@@ -227,7 +267,7 @@ export function createScatter({ canvas, points, labels, sheets, onChange }) {
         scale: [(base.scale * k) / w, (-base.scale * k) / h],
         shift: [(base.x * k + x) / w - 1, 1 - (base.y * k + y) / h],
         size: size.ratio * Math.min(9, Math.max(2.2, 160 / Math.sqrt(count)) * k ** 0.3 + 1),
-        count,
+        count: pointsAt(base.scale * k),
       });
       if (sheets && style.images) drawImages(transform);
     },

@@ -1,7 +1,7 @@
 import * as dagre from '@dagrejs/dagre';
 import { curveBasis, line } from 'd3-shape';
 
-export const cardWidth = 236;
+export const cardWidth = 248;
 export const cardHeight = 52;
 const boxPadding = 12;
 const boxTitle = 20;

@@ -60,8 +60,8 @@ export function Network({ report, photo, onPhoto, onEnlarge, shown }) {
                 <button onClick={() => setOpen(new Set())}>Close all</button>
               </>
             )}
-            <button aria-label="Zoom out" onClick={() => controls.current.zoomBy(0.8)}>{'\u2212'}</button>
-            <button aria-label="Zoom in" onClick={() => controls.current.zoomBy(1.25)}>+</button>
+            <button class="zoom" aria-label="Zoom out" onClick={() => controls.current.zoomBy(0.8)}>{'\u2212'}</button>
+            <button class="zoom" aria-label="Zoom in" onClick={() => controls.current.zoomBy(1.25)}>+</button>
             <button onClick={() => controls.current.fit({ whole: true })}>Fit</button>
           </div>
         </div>
