@@ -1,7 +1,8 @@
 // Bundles src/ into one page without other files: node build.mjs [--out FILE]
+// [--depfile FILE], which lists for Ninja what the page was made of.
 import { build } from 'esbuild';
 import { mkdir, readFile, readdir, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const web = dirname(fileURLToPath(import.meta.url));
@@ -72,7 +73,13 @@ page = fill(page, 'LICENCES', await licences([...script.inputs, ...style.inputs]
 page = fill(page, 'SCRIPT', script.text.trim());
 if (page.split(placeholder).length !== 2) throw new Error(`${placeholder} is there more than once`);
 
-const out = option('--out', join(web, 'dist/page.html'));
+const out = resolve(option('--out', join(web, 'dist/page.html')));
 await mkdir(dirname(out), { recursive: true });
 await writeFile(out, page);
-console.log(`${out}: ${Math.round(page.length / 1024)} kB`);
+const depfile = option('--depfile');
+if (depfile) {
+  const inputs = ['src/page.html', ...script.inputs, ...style.inputs].map((input) => join(web, input));
+  const escaped = [out, ...inputs].map((path) => path.replaceAll(' ', '\\ '));
+  await writeFile(depfile, `${escaped[0]}: ${escaped.slice(1).join(' ')}\n`);
+}
+console.log(`${relative('.', out)}: ${Math.round(page.length / 1024)} kB`);
