@@ -238,6 +238,24 @@ export const checks = {
     });
   },
 
+  'nothing is wider than a phone': async ({ browser, addresses }) => {
+    const options = { width: 375, height: 760 };
+    await withPage({ browser, address: addresses.small, options }, async (page) => {
+      for (const view of ['network', 'photos', 'classes', 'embedding', 'training']) {
+        await page.tap(`#tab-${view}`);
+        await pause(100);
+        assert.equal(await text(page, '[aria-selected=true]').then((name) => name.toLowerCase()), view);
+        const over = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+        assert.ok(over <= 0, `${view}: ${over} pixels`);
+      }
+      await page.tap('#tab-network');
+      assert.equal(await count(page, '.panel'), 0);
+      await page.tap('[data-key="node 1"]');
+      await pause(100);
+      assert.equal(await text(page, '.panel h2'), 'conv1');
+    });
+  },
+
   'every button and field has a name': async ({ browser, addresses }) => {
     await withPage({ browser, address: addresses.small }, async (page) => {
       for (const view of ['network', 'photos', 'classes', 'embedding', 'training']) {

@@ -1,5 +1,5 @@
 // The smallest encoder of PNG: what the sample needs.
-import { crc32 as zlibCrc, deflateSync } from 'node:zlib';
+import zlib from 'node:zlib';
 
 function crcTable() {
   const table = new Uint32Array(256);
@@ -14,7 +14,7 @@ function crcTable() {
 const table = crcTable();
 
 function crc32(bytes) {
-  if (zlibCrc) return zlibCrc(bytes);
+  if (zlib.crc32) return zlib.crc32(bytes);  // since Node.js 22
   let c = 0xffffffff;
   for (const byte of bytes) c = table[(c ^ byte) & 255] ^ (c >>> 8);
   return (c ^ 0xffffffff) >>> 0;
@@ -45,7 +45,7 @@ export function png({ width, height, channels, pixels }) {
   const file = Buffer.concat([
     Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]),
     chunk('IHDR', header),
-    chunk('IDAT', deflateSync(raw, { level: 3 })),
+    chunk('IDAT', zlib.deflateSync(raw, { level: 3 })),
     chunk('IEND', Buffer.alloc(0)),
   ]);
   return `data:image/png;base64,${file.toString('base64')}`;
