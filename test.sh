@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")"
 
-tools/setup.sh
+tools/setup.sh --browser
 tools/check_format.sh
 tools/check_includes.py
 cmake --workflow --preset check

@@ -1,8 +1,13 @@
 #!/bin/bash
-# Installs what Striate needs and nothing else: Debian packages, and LibTorch into .deps/libtorch.
-# Every call after the first takes a second. STRIATE_LIBTORCH=/path uses a LibTorch that exists.
+# Installs what Striate needs and nothing else: Debian packages, LibTorch into .deps/libtorch, and
+# what the page of `striate look report` is made with into web/node_modules. Every call after the
+# first takes a second. STRIATE_LIBTORCH=/path uses a LibTorch that exists; --browser also installs
+# what tests the page.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+
+browser=
+[ "${1:-}" = --browser ] && browser=yes
 
 libtorch_version=2.13.0
 packages=(g++ cmake ninja-build ccache clang-format-14 python3 python3-pip
@@ -15,13 +20,13 @@ as_root() {
 
 install_packages() {
   local missing=()
-  for package in "${packages[@]}"; do
+  for package in "$@"; do
     dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
   done
   [ ${#missing[@]} = 0 ] && return
   command -v apt-get >/dev/null || {
     echo "setup: this script knows Debian and its kin; install by hand: ${missing[*]}" >&2
-    exit 1
+    return 1
   }
   echo "setup: installing ${missing[*]}" >&2
   as_root apt-get update -qq
@@ -48,7 +53,28 @@ install_libtorch() {
   touch "$stamp"
 }
 
-install_packages
+# Node.js may also come from elsewhere than Debian, and brings npm then.
+install_node() {
+  local wanted=()
+  command -v node >/dev/null || wanted+=(nodejs)
+  command -v npm >/dev/null || wanted+=(npm)
+  [ -z "$browser" ] || command -v chromium >/dev/null || wanted+=(chromium)
+  install_packages "${wanted[@]}"
+}
+
+install_page_libraries() {
+  local lock=web/package-lock.json stamp=web/node_modules/striate-lock.json
+  cmp -s "$lock" "$stamp" && [ -z "$browser" -o -e web/node_modules/puppeteer-core ] && return
+  echo "setup: fetching the libraries of the page" >&2
+  local only=(--omit=dev)
+  [ -n "$browser" ] && only=()
+  (cd web && npm ci --silent --ignore-scripts "${only[@]}") && cp "$lock" "$stamp"
+}
+
+install_packages "${packages[@]}"
+# Without them everything but the page is built.
+{ install_node && install_page_libraries; } ||
+  echo "setup: no Node.js or npm; the program will have no page for \`striate look report\`" >&2
 if [ -n "${STRIATE_LIBTORCH:-}" ]; then
   found=
   for root in "$STRIATE_LIBTORCH"{,/torch,/libtorch}; do
