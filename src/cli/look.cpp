@@ -55,7 +55,7 @@ LookSession::LookSession(const LookOptions& options)
   scale_ = scale_of(model_.card.preprocessing);
 }
 
-std::vector<LookImage> LookSession::images() const {
+std::vector<LookImage> LookSession::images(std::optional<int64_t> most) const {
   std::vector<LookImage> result;
   std::set<std::string> names;
   const auto unique = [&](const std::string& name) {
@@ -69,7 +69,9 @@ std::vector<LookImage> LookSession::images() const {
   }
   if (!options_.data.spelling.empty()) {
     DataOptions data = options_.data;
+    const auto given = std::ssize(options_.images);
     if (data.limit == 0) data.limit = kUsualImages;
+    if (most.has_value()) data.limit = std::min(data.limit, std::max<int64_t>(1, *most - given));
     const auto dataset = open_data(data);
     for_batches(*this, *dataset, [&](const at::Tensor& images, int64_t first) {
       for (int64_t i = 0; i < images.size(0); ++i) {
@@ -208,6 +210,7 @@ void add_look(CLI::App& program) {
   add_look_attribution(*look);
   add_look_ascent(*look);
   add_look_embedding(*look);
+  add_look_report(*look);
 }
 
 }  // namespace striate::cli

@@ -60,8 +60,9 @@ class LookSession {
   const PixelScale& scale() const { return scale_; }
   const LookOptions& options() const { return options_; }
 
-  /// The files, or the data set's first images. @throws UsageError  there are none.
-  std::vector<LookImage> images() const;
+  /// The files and the data set's first images; of these `most` at most, with --limit as many as
+  /// that says. @throws UsageError  there are none.
+  std::vector<LookImage> images(std::optional<int64_t> most = {}) const;
   /// --node, checked, or this.
   std::string node_or(const std::string& otherwise) const;
   /// --class as a number; nothing if it was not given.
@@ -102,5 +103,6 @@ void add_look_layers(CLI::App& look);       // nodes, kernels, activations
 void add_look_attribution(CLI::App& look);  // saliency and its kin
 void add_look_ascent(CLI::App& look);       // ascend, dream, invert, fool
 void add_look_embedding(CLI::App& look);    // embed, neighbours
+void add_look_report(CLI::App& look);       // the page
 
 }  // namespace striate::cli
