@@ -48,7 +48,7 @@ function createPlot({ frame, canvas, mark, embedding, sheets, onPick, onLoaded }
     if (picked < 0) return;
     const [x, y] = toScreen(picked);
     mark.style.transform = `translate(${x}px, ${y}px)`;
-    mark.style.setProperty('--size', `${scatter.drawn.count ? scatter.drawn.size + 6 : 16}px`);
+    mark.style.setProperty('--size', `${scatter.drawn.size ? scatter.drawn.size + 8 : 16}px`);
   }
 
   function redraw() {
@@ -71,7 +71,8 @@ function createPlot({ frame, canvas, mark, embedding, sheets, onPick, onLoaded }
   function pick(i) {
     if (i === picked) return;
     picked = i;
-    placeMark();
+    scatter.setPicked(i);
+    redraw();
     onPick(i);
   }
 

@@ -75,7 +75,7 @@ export function createScatter({ canvas, points, labels, sheets, onChange }) {
   const positions = regl.buffer(Array.from(order, (i) => [points[2 * i], points[2 * i + 1]]));
   const sortedColors = new Uint8Array(4 * count);
   const colorBuffer = regl.buffer({ data: sortedColors, usage: 'dynamic' });
-  const instances = new Float32Array(mostImages * floatsPerImage);
+  const instances = new Float32Array((mostImages + 1) * floatsPerImage);
   const instanceBuffer = regl.buffer({ length: instances.byteLength, usage: 'dynamic', type: 'float' });
   const candidates = new Int32Array(mostImages);
   const drawn = { indices: new Int32Array(mostImages), count: 0, size: 0 };
@@ -83,6 +83,7 @@ export function createScatter({ canvas, points, labels, sheets, onChange }) {
   let size = { width: 1, height: 1, ratio: 1 };
   let base = { scale: 1, x: 0, y: 0 };
   let style = { frame: 1, mixing: 0, images: true };
+  let picked = -1;
   let alive = true;
 
   async function loadSheets() {
@@ -147,12 +148,13 @@ export function createScatter({ canvas, points, labels, sheets, onChange }) {
   }
 
   function writeInstances({ scale, shiftX, shiftY, level, full }) {
-    for (let at = 0; at < drawn.count; ++at) {
-      const i = drawn.indices[at];
+    // The picked image comes once more, last and on top.
+    for (let at = 0; at < drawn.count + (picked >= 0); ++at) {
+      const i = at < drawn.count ? drawn.indices[at] : picked;
       const tile = i % sheets.perSheet;
       const [red, green, blue, opacity] = colors.subarray(4 * i, 4 * i + 4);
       // What has just come is faint.
-      const fresh = Math.min(1, 0.3 + 5 * (level - levels[i]));
+      const fresh = i === picked ? 1 : Math.min(1, 0.3 + 5 * (level - levels[i]));
       instances.set(
         [
           points[2 * i] * scale + shiftX,
@@ -180,32 +182,34 @@ export function createScatter({ canvas, points, labels, sheets, onChange }) {
     };
   }
 
+  function drawSheet(sheet, first, number) {
+    if (number === 0 || !textures[sheet]) return;
+    const longest = Math.max(sheets.width, sheets.height);
+    const at = first * floatsPerImage * 4;
+    commands.images({
+      buffer: instanceBuffer,
+      at0: at,
+      at1: at + 12,
+      at2: at + 20,
+      texture: textures[sheet],
+      tiles: [sheets.columns, sheets.rows],
+      middle: [size.width / 2, size.height / 2],
+      aspect: [sheets.width / longest, sheets.height / longest],
+      frame: style.frame,
+      mixing: style.mixing,
+      instances: number,
+    });
+  }
+
   function drawImages(transform) {
     const view = viewOf(transform);
     const starts = collect(view);
-    if (drawn.count === 0) return;
     writeInstances(view);
-    instanceBuffer.subdata(instances.subarray(0, drawn.count * floatsPerImage));
-    const { width, height } = sheets;
-    const longest = Math.max(width, height);
+    instanceBuffer.subdata(instances.subarray(0, (drawn.count + 1) * floatsPerImage));
     for (let sheet = 0; sheet < sheets.count; ++sheet) {
-      const number = starts[sheet + 1] - starts[sheet];
-      if (number === 0) continue;
-      const at = starts[sheet] * floatsPerImage * 4;
-      commands.images({
-        buffer: instanceBuffer,
-        at0: at,
-        at1: at + 12,
-        at2: at + 20,
-        texture: textures[sheet],
-        tiles: [sheets.columns, sheets.rows],
-        middle: [size.width / 2, size.height / 2],
-        aspect: [width / longest, height / longest],
-        frame: style.frame,
-        mixing: style.mixing,
-        instances: number,
-      });
+      drawSheet(sheet, starts[sheet], starts[sheet + 1] - starts[sheet]);
     }
+    if (picked >= 0) drawSheet(Math.floor(picked / sheets.perSheet), drawn.count, 1);
   }
 
   if (sheets) loadSheets().catch(() => {});
@@ -241,6 +245,9 @@ export function createScatter({ canvas, points, labels, sheets, onChange }) {
       });
       colorBuffer.subdata(sortedColors);
     },
+    setPicked(i) {
+      picked = i;
+    },
     setStyle(next) {
       style = { ...style, ...next };
     },
@@ -259,6 +266,7 @@ export function createScatter({ canvas, points, labels, sheets, onChange }) {
       regl.poll();
       regl.clear({ color: [0, 0, 0, 0] });
       drawn.count = 0;
+      drawn.size = 0;
       const { k, x, y } = transform;
       const [w, h] = [size.width / 2, size.height / 2];
       commands.points({

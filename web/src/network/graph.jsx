@@ -7,6 +7,12 @@ import { createViewport } from './viewport.js';
 
 const half = { x: cardWidth / 2, y: cardHeight / 2 };
 
+// A box's own name; a mere number with what it is a number of.
+function boxTitle(key) {
+  const own = splitName(key)[1];
+  return /^\d+$/.test(own) ? key.split('.').slice(-2).join('.') : own;
+}
+
 // The place that lies best in an arrow's direction: near, and little to the side.
 function nextPlace(places, from, direction) {
   let best = null;
@@ -34,8 +40,10 @@ export function Graph({ layout, chosen, photo, shown, controls, onOpen, onFold }
   const world = useRef(null);
   const viewport = useRef(null);
   const anchor = useRef(null);
-  const focusNext = useRef(null);
   const [current, setCurrent] = useState(layout.places[0]?.card.key);
+
+  const focusCard = (key) =>
+    frame.current.querySelector(`[data-key="${CSS.escape(key)}"]`)?.focus({ preventScroll: true });
 
   useLayoutEffect(() => {
     viewport.current = createViewport(frame.current, world.current);
@@ -47,18 +55,15 @@ export function Graph({ layout, chosen, photo, shown, controls, onOpen, onFold }
   useLayoutEffect(() => {
     viewport.current.setSize(layout.width, layout.height);
     const held = anchor.current;
-    const place = held && held.find(layout);
-    if (place) {
-      viewport.current.hold(held, place);
-    } else if (!held) {
+    const place = held?.find(layout);
+    anchor.current = null;
+    if (!place) {
       viewport.current.fit();
+      return;
     }
-    anchor.current = { find: () => null };
-    if (place && focusNext.current) {
-      setCurrent(place.card.key);
-      frame.current.querySelector(`[data-key="${CSS.escape(place.card.key)}"]`)?.focus({ preventScroll: true });
-    }
-    focusNext.current = null;
+    viewport.current.hold(held, place);
+    setCurrent(place.card.key);
+    focusCard(place.card.key);
   }, [layout]);
 
   // The panel may cover what was chosen.
@@ -69,7 +74,7 @@ export function Graph({ layout, chosen, photo, shown, controls, onOpen, onFold }
 
   useEffect(() => {
     if (!shown) return undefined;
-    const observer = new ResizeObserver(() => viewport.current.setSize(layout.width, layout.height));
+    const observer = new ResizeObserver(() => viewport.current.resized());
     observer.observe(frame.current);
     return () => observer.disconnect();
   }, [shown, layout]);
@@ -77,9 +82,7 @@ export function Graph({ layout, chosen, photo, shown, controls, onOpen, onFold }
   const focusOn = (place) => {
     setCurrent(place.card.key);
     viewport.current.reveal(place, half);
-    frame.current
-      .querySelector(`[data-key="${CSS.escape(place.card.key)}"]`)
-      ?.focus({ preventScroll: true });
+    focusCard(place.card.key);
   };
 
   const onKeyDown = (event) => {
@@ -110,7 +113,6 @@ export function Graph({ layout, chosen, photo, shown, controls, onOpen, onFold }
         ...place,
         find: (next) => next.places.find((p) => p.card.members.some((n) => n.index === first)),
       };
-      focusNext.current = true;
     }
     onOpen(card);
   };
@@ -121,7 +123,6 @@ export function Graph({ layout, chosen, photo, shown, controls, onOpen, onFold }
       y: box.y0 + 40,
       find: (next) => next.places.find((p) => p.card.group === box.key),
     };
-    focusNext.current = true;
     onFold(box.key);
   };
 
@@ -146,7 +147,7 @@ export function Graph({ layout, chosen, photo, shown, controls, onOpen, onFold }
             }}
           >
             <button tabIndex={-1} aria-label={`Close block ${box.key}`} title={`Close ${box.key}`} onClick={() => fold(box)}>
-              {splitName(box.key)[1]} <span aria-hidden="true">{'\u2212'}</span>
+              {boxTitle(box.key)} <span aria-hidden="true">{'\u2212'}</span>
             </button>
           </div>
         ))}
