@@ -67,6 +67,12 @@ export const checks = {
       await pause(100);
       assert.equal(await count(page, '.card'), cards + 6);
       assert.match(await active(page), /^layer1\.0\.conv1/);
+      await page.keyboard.press('Backspace');
+      await pause(100);
+      assert.equal(await count(page, '.card'), cards);
+      assert.match(await active(page), /^layer1\.0, 7 layers/);
+      await page.keyboard.press('Enter');
+      await pause(100);
       await page.keyboard.press('Enter');
       assert.equal(await text(page, '.panel h2'), 'layer1.0.conv1');
       assert.ok(await count(page, '.panel .histogram'));

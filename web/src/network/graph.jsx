@@ -96,10 +96,16 @@ export function Graph({ layout, chosen, photo, shown, controls, onOpen, onFold }
     } else if (event.key === '+' || event.key === '=') viewport.current.zoomBy(1.25);
     else if (event.key === '-') viewport.current.zoomBy(0.8);
     else if (event.key === '0') viewport.current.fit({ whole: true });
+    else if (event.key === 'Backspace') foldAround(current);
     else if (event.key === 'Home') focusOn(layout.places[0]);
     else if (event.key === 'End') focusOn(layout.places[layout.places.length - 1]);
     else return;
     event.preventDefault();
+  };
+
+  const foldAround = (key) => {
+    const innermost = keys.get(key)?.card.boxes.at(-1);
+    if (innermost) fold(layout.boxes.find((box) => box.key === innermost));
   };
 
   const onFocus = useCallback((key) => setCurrent(key), []);
@@ -132,7 +138,7 @@ export function Graph({ layout, chosen, photo, shown, controls, onOpen, onFold }
       class="graph"
       ref={frame}
       role="group"
-      aria-label="The network as a graph. Arrow keys go from layer to layer, Enter opens one."
+      aria-label="The network as a graph. Arrow keys go from layer to layer, Enter opens one, Backspace closes the block around it."
       onKeyDown={onKeyDown}
     >
       <div class="world" ref={world}>

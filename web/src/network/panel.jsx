@@ -84,7 +84,7 @@ export function Panel({ node, report, photo, onEnlarge, onGo, onClose }) {
       {kernels.length > 0 && (
         <section>
           <h3>Kernels</h3>
-          <div class="panel-kernels">{kernels.map(figure)}</div>
+          <div class="panel-kernels bare">{kernels.map(figure)}</div>
         </section>
       )}
       {activations.length > 0 && (
