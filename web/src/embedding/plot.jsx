@@ -216,7 +216,9 @@ export function Plot({ embedding, sheets, classes, look, controls, onPick }) {
   const pickAt = (event) => {
     if (!plot.current) return;
     const { left, top } = frame.current.getBoundingClientRect();
-    plot.current.pick(plot.current.hit(event.clientX - left, event.clientY - top));
+    const found = plot.current.hit(event.clientX - left, event.clientY - top);
+    // The mouse between two images keeps the last one; a click there lets it go.
+    if (found >= 0 || event.type === 'click') plot.current.pick(found);
   };
 
   if (broken) return <p class="empty">This browser has no WebGL, which the plot needs.</p>;
