@@ -137,7 +137,7 @@ export function createScatter({ canvas, points, labels, sheets, onChange }) {
       const tile = i % sheets.perSheet;
       const [red, green, blue, opacity] = colors.subarray(4 * i, 4 * i + 4);
       // What has just come is faint.
-      const fresh = i === picked ? 1 : Math.min(1, 0.3 + 5 * (level - levels[i]));
+      const fresh = i === picked ? 1 : Math.min(1, 8 * (level - levels[i]));
       instances.set(
         [
           points[2 * i] * scale + shiftX,
