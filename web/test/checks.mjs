@@ -38,6 +38,24 @@ export const checks = {
     }
   },
 
+  'each part stands alone, and with holes': async ({ browser, addresses }) => {
+    const parts = {
+      nodes: '.graph .card',
+      photos: '.photo-main img',
+      classes: '.gallery .figure',
+      embedding: '.plot canvas',
+      epochs: '.uplot',
+      snapshots: '.snapshots .figure',
+    };
+    for (const [part, selector] of Object.entries(parts)) {
+      await withPage({ browser, address: addresses[part] }, async (page) => {
+        await pause(100);
+        assert.equal(await count(page, '[role=tab]'), 1, part);
+        assert.ok(await count(page, selector), part);
+      });
+    }
+  },
+
   'arrow keys go through the tabs, and the address names the view': async ({ browser, addresses }) => {
     await withPage({ browser, address: addresses.small }, async (page) => {
       assert.equal(await count(page, '[role=tab]'), 5);
