@@ -22,10 +22,12 @@ function textsOf(card) {
   return { name: card.group, line: `${card.members.length} layers`, shape: last.shape };
 }
 
-// The box around a card tells the first part of its name already.
+// The box around a card tells the first part of its name already; a mere number says too little.
 function nameInBox(name, boxes) {
   const box = boxes[boxes.length - 1];
-  return box && name.startsWith(`${box}.`) ? name.slice(box.length + 1) : name;
+  if (!box || !name.startsWith(`${box}.`)) return name;
+  const rest = name.slice(box.length + 1);
+  return /^\d+$/.test(rest) ? name.split('.').slice(-2).join('.') : rest;
 }
 
 /// A node or a closed group. `current` is the one that the Tab key reaches.
