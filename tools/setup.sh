@@ -58,7 +58,6 @@ install_node() {
   local wanted=()
   command -v node >/dev/null || wanted+=(nodejs)
   command -v npm >/dev/null || wanted+=(npm)
-  [ -z "$browser" ] || command -v chromium >/dev/null || wanted+=(chromium)
   install_packages "${wanted[@]}"
 }
 
@@ -75,6 +74,8 @@ install_packages "${packages[@]}"
 # Without them everything but the page is built.
 { install_node && install_page_libraries; } ||
   echo "setup: no Node.js or npm; the program will have no page for \`striate look report\`" >&2
+[ -z "$browser" ] || command -v chromium >/dev/null || install_packages chromium ||
+  echo "setup: no Chromium; the page stays untested" >&2
 if [ -n "${STRIATE_LIBTORCH:-}" ]; then
   found=
   for root in "$STRIATE_LIBTORCH"{,/torch,/libtorch}; do

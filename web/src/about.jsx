@@ -29,7 +29,8 @@ export function About() {
           </dd>
           <dt>Network</dt>
           <dd>
-            <kbd>Enter</kbd> opens a layer or a block; <kbd>Esc</kbd> closes the panel
+            <kbd>Enter</kbd> opens a layer or a block; <kbd>Backspace</kbd> closes the block around
+            it; <kbd>Esc</kbd> closes the panel
           </dd>
           <dt>Enlarged pictures</dt>
           <dd>arrows: previous and next</dd>

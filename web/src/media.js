@@ -14,4 +14,3 @@ export function useMedia(query) {
 }
 
 export const useDark = () => useMedia('(prefers-color-scheme: dark)');
-export const useStill = () => useMedia('(prefers-reduced-motion: reduce)');

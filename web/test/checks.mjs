@@ -38,6 +38,24 @@ export const checks = {
     }
   },
 
+  'each part stands alone, and with holes': async ({ browser, addresses }) => {
+    const parts = {
+      nodes: '.graph .card',
+      photos: '.photo-main img',
+      classes: '.gallery .figure',
+      embedding: '.plot canvas',
+      epochs: '.uplot',
+      snapshots: '.snapshots .figure',
+    };
+    for (const [part, selector] of Object.entries(parts)) {
+      await withPage({ browser, address: addresses[part] }, async (page) => {
+        await pause(100);
+        assert.equal(await count(page, '[role=tab]'), 1, part);
+        assert.ok(await count(page, selector), part);
+      });
+    }
+  },
+
   'arrow keys go through the tabs, and the address names the view': async ({ browser, addresses }) => {
     await withPage({ browser, address: addresses.small }, async (page) => {
       assert.equal(await count(page, '[role=tab]'), 5);
@@ -67,6 +85,12 @@ export const checks = {
       await pause(100);
       assert.equal(await count(page, '.card'), cards + 6);
       assert.match(await active(page), /^layer1\.0\.conv1/);
+      await page.keyboard.press('Backspace');
+      await pause(100);
+      assert.equal(await count(page, '.card'), cards);
+      assert.match(await active(page), /^layer1\.0, 7 layers/);
+      await page.keyboard.press('Enter');
+      await pause(100);
       await page.keyboard.press('Enter');
       assert.equal(await text(page, '.panel h2'), 'layer1.0.conv1');
       assert.ok(await count(page, '.panel .histogram'));

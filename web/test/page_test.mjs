@@ -50,8 +50,20 @@ async function photograph(browser, address) {
 
 async function run(browser) {
   let failed = 0;
+  const small = sample({ points: 600 });
+  const { thumbnails, ...points } = small.embedding;
+  const holes = small.nodes.map(({ activations, ...node }) => ({
+    ...node,
+    statistics: node.statistics.map((one) => ({ ...one, mean: null, zeros: null, histogram: null })),
+  }));
   const addresses = {
-    small: write('small.html', sample({ points: 600 })),
+    small: write('small.html', small),
+    nodes: write('nodes.html', { nodes: holes }),
+    photos: write('photos.html', { photos: small.photos.map(({ top, attributions, ...photo }) => photo) }),
+    classes: write('classes.html', { classes: small.classes.map(({ probability, ...one }) => one) }),
+    embedding: write('embedding.html', { embedding: points }),
+    epochs: write('epochs.html', { training: { epochs: [{ epoch: 1, train_loss: 2, validation_loss: null }] } }),
+    snapshots: write('snapshots.html', { training: { snapshots: small.training.snapshots.slice(0, 1) } }),
     large: write('large.html', sample({ points: 600, network: 'densenet201' })),
     empty: write('empty.html', {}),
   };

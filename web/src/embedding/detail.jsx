@@ -5,7 +5,9 @@ import { whole } from '../text.js';
 export function Detail({ embedding, sheets, picked, colors }) {
   const canvas = useRef(null);
   useEffect(() => {
-    if (picked >= 0 && sheets) sheets.drawTo(canvas.current, picked);
+    if (!sheets) return;
+    if (picked >= 0) sheets.drawTo(canvas.current, picked);
+    else canvas.current.getContext('2d').clearRect(0, 0, sheets.width, sheets.height);
   }, [picked, sheets]);
   const label = picked >= 0 ? embedding.labels[picked] : null;
   return (

@@ -48,7 +48,7 @@ function createPlot({ frame, canvas, mark, embedding, sheets, onPick, onLoaded }
     if (picked < 0) return;
     const [x, y] = toScreen(picked);
     mark.style.transform = `translate(${x}px, ${y}px)`;
-    mark.style.setProperty('--size', `${scatter.drawn.count ? scatter.drawn.size + 6 : 16}px`);
+    mark.style.setProperty('--size', `${scatter.drawn.size ? scatter.drawn.size + 8 : 16}px`);
   }
 
   function redraw() {
@@ -71,7 +71,8 @@ function createPlot({ frame, canvas, mark, embedding, sheets, onPick, onLoaded }
   function pick(i) {
     if (i === picked) return;
     picked = i;
-    placeMark();
+    scatter.setPicked(i);
+    redraw();
     onPick(i);
   }
 
@@ -215,7 +216,9 @@ export function Plot({ embedding, sheets, classes, look, controls, onPick }) {
   const pickAt = (event) => {
     if (!plot.current) return;
     const { left, top } = frame.current.getBoundingClientRect();
-    plot.current.pick(plot.current.hit(event.clientX - left, event.clientY - top));
+    const found = plot.current.hit(event.clientX - left, event.clientY - top);
+    // The mouse between two images keeps the last one; a click there lets it go.
+    if (found >= 0 || event.type === 'click') plot.current.pick(found);
   };
 
   if (broken) return <p class="empty">This browser has no WebGL, which the plot needs.</p>;

@@ -1,62 +1,16 @@
 import createRegl from 'regl';
-import { imageFragment, imageVertex, pointFragment, pointVertex } from './shaders.js';
+import { createCommands, floatsPerImage } from './commands.js';
 import { boxOf, lastLevel, levelOf, levelsOf } from './levels.js';
 
 // An image at the whole plot, in CSS pixels; it grows with the fourth root of the zoom.
 const smallestImage = 24;
 const largestImage = 112;
+const largestDot = 9;
 const mostImages = 12000;
-// Points that are nearer than this to others are left out: they would not be seen.
-const finest = 1.6;
-const floatsPerImage = 7;  // x, y, size, column, row, colour (packed), opacity
+// Points that are nearer to others than this share of their size are left out: they would not be
+// told apart.
+const finest = 0.6;
 const margin = 24;
-
-const blend = {
-  enable: true,
-  func: { src: 'one', dst: 'one minus src alpha' },
-};
-
-function createCommands(regl) {
-  return {
-    points: regl({
-      vert: pointVertex,
-      frag: pointFragment,
-      attributes: { position: regl.prop('positions'), color: regl.prop('colors') },
-      uniforms: {
-        scale: regl.prop('scale'),
-        shift: regl.prop('shift'),
-        size: regl.prop('size'),
-      },
-      count: regl.prop('count'),
-      primitive: 'points',
-      depth: { enable: false },
-      blend,
-    }),
-    images: regl({
-      vert: imageVertex,
-      frag: imageFragment,
-      attributes: {
-        corner: [[0, 0], [1, 0], [0, 1], [1, 1]],
-        place: { buffer: regl.prop('buffer'), stride: 4 * floatsPerImage, offset: regl.prop('at0'), divisor: 1 },
-        tile: { buffer: regl.prop('buffer'), stride: 4 * floatsPerImage, offset: regl.prop('at1'), divisor: 1 },
-        tint: { buffer: regl.prop('buffer'), stride: 4 * floatsPerImage, offset: regl.prop('at2'), divisor: 1 },
-      },
-      uniforms: {
-        sheet: regl.prop('texture'),
-        tiles: regl.prop('tiles'),
-        middle: regl.prop('middle'),
-        frame: regl.prop('frame'),
-        mixing: regl.prop('mixing'),
-        aspect: regl.prop('aspect'),
-      },
-      count: 4,
-      instances: regl.prop('instances'),
-      primitive: 'triangle strip',
-      depth: { enable: false },
-      blend,
-    }),
-  };
-}
 
 /// Draws points, and the images themselves where there is room.
 /// @param options  { canvas, points, labels, sheets or null, onChange: the share of sheets loaded }
@@ -71,11 +25,13 @@ export function createScatter({ canvas, points, labels, sheets, onChange }) {
   const box = boxOf(points);
   const { levels, order, ends } = levelsOf(points, box);
   const colors = new Uint8Array(4 * count);
-  // The card has the points by level, so that the first so many are those to draw.
-  const positions = regl.buffer(Array.from(order, (i) => [points[2 * i], points[2 * i + 1]]));
-  const sortedColors = new Uint8Array(4 * count);
-  const colorBuffer = regl.buffer({ data: sortedColors, usage: 'dynamic' });
-  const instances = new Float32Array(mostImages * floatsPerImage);
+  const words = new Uint32Array(colors.buffer);
+  // What the card gets of the points: those in view.
+  const seenPlaces = new Float32Array(2 * count);
+  const seenColors = new Uint32Array(count);
+  const placeBuffer = regl.buffer({ length: seenPlaces.byteLength, usage: 'stream', type: 'float' });
+  const colorBuffer = regl.buffer({ length: seenColors.byteLength, usage: 'stream', type: 'uint8' });
+  const instances = new Float32Array((mostImages + 1) * floatsPerImage);
   const instanceBuffer = regl.buffer({ length: instances.byteLength, usage: 'dynamic', type: 'float' });
   const candidates = new Int32Array(mostImages);
   const drawn = { indices: new Int32Array(mostImages), count: 0, size: 0 };
@@ -83,6 +39,7 @@ export function createScatter({ canvas, points, labels, sheets, onChange }) {
   let size = { width: 1, height: 1, ratio: 1 };
   let base = { scale: 1, x: 0, y: 0 };
   let style = { frame: 1, mixing: 0, images: true };
+  let picked = -1;
   let alive = true;
 
   async function loadSheets() {
@@ -110,9 +67,36 @@ export function createScatter({ canvas, points, labels, sheets, onChange }) {
     };
   }
 
-  function pointsAt(scale) {
-    const level = Math.round(levelOf((box.extent * scale) / finest));
-    return ends[Math.max(0, Math.min(lastLevel, level))];
+  // Puts the points that are in view and can be told apart into the card's buffers.
+  function collectPoints({ scale, shiftX, shiftY, dot }) {
+    const level = Math.round(levelOf((box.extent * scale) / (finest * dot)));
+    const end = ends[Math.max(0, Math.min(lastLevel, level))];
+    let seen = 0;
+    for (let at = 0; at < end; ++at) {
+      const i = order[at];
+      if (colors[4 * i + 3] === 0) continue;
+      const x = points[2 * i] * scale + shiftX;
+      const y = points[2 * i + 1] * scale + shiftY;
+      if (x < -10 || y < -10 || x > size.width + 10 || y > size.height + 10) continue;
+      seenPlaces[2 * seen] = x;
+      seenPlaces[2 * seen + 1] = y;
+      seenColors[seen++] = words[i];
+    }
+    placeBuffer.subdata(seenPlaces.subarray(0, 2 * seen));
+    colorBuffer.subdata(seenColors.subarray(0, seen));
+    return seen;
+  }
+
+  function drawPoints(view) {
+    const number = collectPoints(view);
+    if (number === 0) return;
+    commands.points({
+      positions: placeBuffer,
+      colors: { buffer: colorBuffer, type: 'uint8', normalized: true, size: 4 },
+      middle: [size.width / 2, size.height / 2],
+      size: size.ratio * view.dot,
+      count: number,
+    });
   }
 
   function imageSize(zoom) {
@@ -147,12 +131,13 @@ export function createScatter({ canvas, points, labels, sheets, onChange }) {
   }
 
   function writeInstances({ scale, shiftX, shiftY, level, full }) {
-    for (let at = 0; at < drawn.count; ++at) {
-      const i = drawn.indices[at];
+    // The picked image comes once more, last and on top.
+    for (let at = 0; at < drawn.count + (picked >= 0); ++at) {
+      const i = at < drawn.count ? drawn.indices[at] : picked;
       const tile = i % sheets.perSheet;
       const [red, green, blue, opacity] = colors.subarray(4 * i, 4 * i + 4);
       // What has just come is faint.
-      const fresh = Math.min(1, 0.3 + 5 * (level - levels[i]));
+      const fresh = i === picked ? 1 : Math.min(1, 8 * (level - levels[i]));
       instances.set(
         [
           points[2 * i] * scale + shiftX,
@@ -173,6 +158,7 @@ export function createScatter({ canvas, points, labels, sheets, onChange }) {
     const scale = base.scale * k;
     return {
       full,
+      dot: Math.min(largestDot, Math.max(2.2, 160 / Math.sqrt(count)) * k ** 0.3 + 1),
       scale,
       level: levelOf((box.extent * scale) / full),
       shiftX: base.x * k + x,
@@ -180,32 +166,33 @@ export function createScatter({ canvas, points, labels, sheets, onChange }) {
     };
   }
 
-  function drawImages(transform) {
-    const view = viewOf(transform);
+  function drawSheet(sheet, first, number) {
+    if (number === 0 || !textures[sheet]) return;
+    const longest = Math.max(sheets.width, sheets.height);
+    const at = first * floatsPerImage * 4;
+    commands.images({
+      buffer: instanceBuffer,
+      at0: at,
+      at1: at + 12,
+      at2: at + 20,
+      texture: textures[sheet],
+      tiles: [sheets.columns, sheets.rows],
+      middle: [size.width / 2, size.height / 2],
+      aspect: [sheets.width / longest, sheets.height / longest],
+      frame: style.frame,
+      mixing: style.mixing,
+      instances: number,
+    });
+  }
+
+  function drawImages(view) {
     const starts = collect(view);
-    if (drawn.count === 0) return;
     writeInstances(view);
-    instanceBuffer.subdata(instances.subarray(0, drawn.count * floatsPerImage));
-    const { width, height } = sheets;
-    const longest = Math.max(width, height);
+    instanceBuffer.subdata(instances.subarray(0, (drawn.count + 1) * floatsPerImage));
     for (let sheet = 0; sheet < sheets.count; ++sheet) {
-      const number = starts[sheet + 1] - starts[sheet];
-      if (number === 0) continue;
-      const at = starts[sheet] * floatsPerImage * 4;
-      commands.images({
-        buffer: instanceBuffer,
-        at0: at,
-        at1: at + 12,
-        at2: at + 20,
-        texture: textures[sheet],
-        tiles: [sheets.columns, sheets.rows],
-        middle: [size.width / 2, size.height / 2],
-        aspect: [width / longest, height / longest],
-        frame: style.frame,
-        mixing: style.mixing,
-        instances: number,
-      });
+      drawSheet(sheet, starts[sheet], starts[sheet + 1] - starts[sheet]);
     }
+    if (picked >= 0) drawSheet(Math.floor(picked / sheets.perSheet), drawn.count, 1);
   }
 
   if (sheets) loadSheets().catch(() => {});
@@ -234,12 +221,9 @@ export function createScatter({ canvas, points, labels, sheets, onChange }) {
         colors[4 * i + 2] = color[2];
         colors[4 * i + 3] = Math.round(255 * opacity);
       }
-      const words = new Uint32Array(colors.buffer);
-      const sortedWords = new Uint32Array(sortedColors.buffer);
-      order.forEach((i, at) => {
-        sortedWords[at] = words[i];
-      });
-      colorBuffer.subdata(sortedColors);
+    },
+    setPicked(i) {
+      picked = i;
     },
     setStyle(next) {
       style = { ...style, ...next };
@@ -259,17 +243,10 @@ export function createScatter({ canvas, points, labels, sheets, onChange }) {
       regl.poll();
       regl.clear({ color: [0, 0, 0, 0] });
       drawn.count = 0;
-      const { k, x, y } = transform;
-      const [w, h] = [size.width / 2, size.height / 2];
-      commands.points({
-        positions,
-        colors: { buffer: colorBuffer, type: 'uint8', normalized: true, size: 4 },
-        scale: [(base.scale * k) / w, (-base.scale * k) / h],
-        shift: [(base.x * k + x) / w - 1, 1 - (base.y * k + y) / h],
-        size: size.ratio * Math.min(9, Math.max(2.2, 160 / Math.sqrt(count)) * k ** 0.3 + 1),
-        count: pointsAt(base.scale * k),
-      });
-      if (sheets && style.images) drawImages(transform);
+      drawn.size = 0;
+      const view = viewOf(transform);
+      drawPoints(view);
+      if (sheets && style.images) drawImages(view);
     },
     destroy() {
       alive = false;

@@ -1,14 +1,13 @@
 export const pointVertex = `
 precision highp float;
-attribute vec2 position;
+attribute vec2 position;  // CSS pixels from the upper left
 attribute vec4 color;
-uniform vec2 scale, shift;
+uniform vec2 middle;
 uniform float size;
 varying vec4 shade;
 void main() {
   shade = vec4(color.rgb * color.a, color.a) * 0.85;
-  // A hidden class leaves the clip space.
-  gl_Position = color.a == 0.0 ? vec4(2.0, 2.0, 0.0, 1.0) : vec4(position * scale + shift, 0.0, 1.0);
+  gl_Position = vec4(position.x / middle.x - 1.0, 1.0 - position.y / middle.y, 0.0, 1.0);
   gl_PointSize = size;
 }`;
 

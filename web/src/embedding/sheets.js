@@ -7,6 +7,7 @@ export function createSheets(thumbnails) {
   const { width, height, columns, rows, sheets } = thumbnails;
   const perSheet = columns * rows;
   const images = sheets.map(() => null);
+  let wanted = -1;
   const total = sheets.length * columns * rows * width * height * 4;
 
   async function decode(index) {
@@ -45,7 +46,9 @@ export function createSheets(thumbnails) {
     async drawTo(canvas, index) {
       const sheet = Math.floor(index / perSheet);
       if (sheet >= sheets.length) return;
+      wanted = index;
       const image = images[sheet] ?? (await decode(sheet));
+      if (wanted !== index) return;
       const at = index % perSheet;
       const context = canvas.getContext('2d');
       canvas.width = width;

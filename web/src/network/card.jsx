@@ -16,16 +16,24 @@ function lastThumbnail(members, photo) {
   return null;
 }
 
-function texts(card) {
+function textsOf(card) {
   const last = card.members[card.members.length - 1];
-  if (!card.group) return { name: card.members[0].name, line: `${last.type}`, shape: last.shape };
+  if (!card.group) return { name: card.members[0].name, line: last.type, shape: last.shape };
   return { name: card.group, line: `${card.members.length} layers`, shape: last.shape };
+}
+
+// The box around a card tells the first part of its name already; a mere number says too little.
+function nameInBox(name, boxes) {
+  const box = boxes[boxes.length - 1];
+  if (!box || !name.startsWith(`${box}.`)) return name;
+  const rest = name.slice(box.length + 1);
+  return /^\d+$/.test(rest) ? name.split('.').slice(-2).join('.') : rest;
 }
 
 /// A node or a closed group. `current` is the one that the Tab key reaches.
 export const Card = memo(function Card({ card, x, y, photo, current, chosen, onFocus, onOpen }) {
-  const { name, line, shape } = texts(card);
-  const [path, own] = splitName(name);
+  const { name, line, shape } = textsOf(card);
+  const [path, own] = splitName(nameInBox(name, card.boxes));
   const picture = lastThumbnail(card.members, photo);
   const parameters = card.members.reduce((sum, node) => sum + (node.parameters || 0), 0);
   const family = card.group ? 'group' : familyOf(card.members[0].type);

@@ -7,6 +7,12 @@ import { createViewport } from './viewport.js';
 
 const half = { x: cardWidth / 2, y: cardHeight / 2 };
 
+// A box's own name; a mere number with what it is a number of.
+function boxTitle(key) {
+  const own = splitName(key)[1];
+  return /^\d+$/.test(own) ? key.split('.').slice(-2).join('.') : own;
+}
+
 // The place that lies best in an arrow's direction: near, and little to the side.
 function nextPlace(places, from, direction) {
   let best = null;
@@ -34,8 +40,10 @@ export function Graph({ layout, chosen, photo, shown, controls, onOpen, onFold }
   const world = useRef(null);
   const viewport = useRef(null);
   const anchor = useRef(null);
-  const focusNext = useRef(null);
   const [current, setCurrent] = useState(layout.places[0]?.card.key);
+
+  const focusCard = (key) =>
+    frame.current.querySelector(`[data-key="${CSS.escape(key)}"]`)?.focus({ preventScroll: true });
 
   useLayoutEffect(() => {
     viewport.current = createViewport(frame.current, world.current);
@@ -47,18 +55,15 @@ export function Graph({ layout, chosen, photo, shown, controls, onOpen, onFold }
   useLayoutEffect(() => {
     viewport.current.setSize(layout.width, layout.height);
     const held = anchor.current;
-    const place = held && held.find(layout);
-    if (place) {
-      viewport.current.hold(held, place);
-    } else if (!held) {
+    const place = held?.find(layout);
+    anchor.current = null;
+    if (!place) {
       viewport.current.fit();
+      return;
     }
-    anchor.current = { find: () => null };
-    if (place && focusNext.current) {
-      setCurrent(place.card.key);
-      frame.current.querySelector(`[data-key="${CSS.escape(place.card.key)}"]`)?.focus({ preventScroll: true });
-    }
-    focusNext.current = null;
+    viewport.current.hold(held, place);
+    setCurrent(place.card.key);
+    focusCard(place.card.key);
   }, [layout]);
 
   // The panel may cover what was chosen.
@@ -69,7 +74,7 @@ export function Graph({ layout, chosen, photo, shown, controls, onOpen, onFold }
 
   useEffect(() => {
     if (!shown) return undefined;
-    const observer = new ResizeObserver(() => viewport.current.setSize(layout.width, layout.height));
+    const observer = new ResizeObserver(() => viewport.current.resized());
     observer.observe(frame.current);
     return () => observer.disconnect();
   }, [shown, layout]);
@@ -77,9 +82,7 @@ export function Graph({ layout, chosen, photo, shown, controls, onOpen, onFold }
   const focusOn = (place) => {
     setCurrent(place.card.key);
     viewport.current.reveal(place, half);
-    frame.current
-      .querySelector(`[data-key="${CSS.escape(place.card.key)}"]`)
-      ?.focus({ preventScroll: true });
+    focusCard(place.card.key);
   };
 
   const onKeyDown = (event) => {
@@ -93,10 +96,16 @@ export function Graph({ layout, chosen, photo, shown, controls, onOpen, onFold }
     } else if (event.key === '+' || event.key === '=') viewport.current.zoomBy(1.25);
     else if (event.key === '-') viewport.current.zoomBy(0.8);
     else if (event.key === '0') viewport.current.fit({ whole: true });
+    else if (event.key === 'Backspace') foldAround(current);
     else if (event.key === 'Home') focusOn(layout.places[0]);
     else if (event.key === 'End') focusOn(layout.places[layout.places.length - 1]);
     else return;
     event.preventDefault();
+  };
+
+  const foldAround = (key) => {
+    const innermost = keys.get(key)?.card.boxes.at(-1);
+    if (innermost) fold(layout.boxes.find((box) => box.key === innermost));
   };
 
   const onFocus = useCallback((key) => setCurrent(key), []);
@@ -110,7 +119,6 @@ export function Graph({ layout, chosen, photo, shown, controls, onOpen, onFold }
         ...place,
         find: (next) => next.places.find((p) => p.card.members.some((n) => n.index === first)),
       };
-      focusNext.current = true;
     }
     onOpen(card);
   };
@@ -121,7 +129,6 @@ export function Graph({ layout, chosen, photo, shown, controls, onOpen, onFold }
       y: box.y0 + 40,
       find: (next) => next.places.find((p) => p.card.group === box.key),
     };
-    focusNext.current = true;
     onFold(box.key);
   };
 
@@ -131,7 +138,7 @@ export function Graph({ layout, chosen, photo, shown, controls, onOpen, onFold }
       class="graph"
       ref={frame}
       role="group"
-      aria-label="The network as a graph. Arrow keys go from layer to layer, Enter opens one."
+      aria-label="The network as a graph. Arrow keys go from layer to layer, Enter opens one, Backspace closes the block around it."
       onKeyDown={onKeyDown}
     >
       <div class="world" ref={world}>
@@ -146,7 +153,7 @@ export function Graph({ layout, chosen, photo, shown, controls, onOpen, onFold }
             }}
           >
             <button tabIndex={-1} aria-label={`Close block ${box.key}`} title={`Close ${box.key}`} onClick={() => fold(box)}>
-              {splitName(box.key)[1]} <span aria-hidden="true">{'\u2212'}</span>
+              {boxTitle(box.key)} <span aria-hidden="true">{'\u2212'}</span>
             </button>
           </div>
         ))}

@@ -56,7 +56,7 @@ function picturesOf(node, photos) {
 }
 
 /// What is inside one layer.
-export function Panel({ node, report, onEnlarge, onGo, onClose }) {
+export function Panel({ node, report, photo, onEnlarge, onGo, onClose }) {
   const pictures = picturesOf(node, report.photos);
   const figure = (one) => (
     <Figure
@@ -67,6 +67,7 @@ export function Panel({ node, report, onEnlarge, onGo, onClose }) {
     />
   );
   const kernels = pictures.filter(({ kind }) => kind === 'kernels');
+  const isChosen = (one) => one.photo === photo;
   const activations = pictures.filter(({ kind }) => kind === 'activations');
   return (
     <aside class="panel" aria-label={`Layer ${node.name}`}>
@@ -83,13 +84,14 @@ export function Panel({ node, report, onEnlarge, onGo, onClose }) {
       {kernels.length > 0 && (
         <section>
           <h3>Kernels</h3>
-          <div class="panel-kernels">{kernels.map(figure)}</div>
+          <div class="panel-kernels bare">{kernels.map(figure)}</div>
         </section>
       )}
       {activations.length > 0 && (
         <section>
           <h3>Activations</h3>
-          <div class="panel-pictures">{activations.map(figure)}</div>
+          <div class="panel-kernels">{activations.filter(isChosen).map(figure)}</div>
+          <div class="panel-pictures">{activations.filter((one) => !isChosen(one)).map(figure)}</div>
         </section>
       )}
       {node.statistics.length > 0 && <Statistics statistics={node.statistics} />}

@@ -1,10 +1,13 @@
 import { select } from 'd3-selection';
 import { zoom, zoomIdentity } from 'd3-zoom';
 
+const smallestWhole = 0.12;
+
 /// Zooms and pans `world` within `frame` by wheel, drag and pinch.
 export function createViewport(frame, world) {
   let listener = () => {};
   let size = { width: 1, height: 1 };
+  let frameWidth = frame.clientWidth;
   const behavior = zoom()
     .scaleExtent([0.05, 3])
     .filter((event) => !event.button && event.type !== 'dblclick' && !event.target.closest('.minimap'))
@@ -24,20 +27,28 @@ export function createViewport(frame, world) {
   return {
     setSize(width, height) {
       size = { width, height };
-      // Half a frame of empty room on each side, never more.
-      const room = { x: frame.clientWidth / 2, y: frame.clientHeight / 2 };
+      // Some empty room on each side, so that everything can be brought to the middle.
+      const room = 800;
       behavior.translateExtent([
-        [-room.x, -room.y],
-        [width + room.x, height + room.y],
+        [-room, -room],
+        [width + room, height + room],
       ]);
     },
-    /// The whole graph if it stays readable, else its top at full width.
+    /// What was in the middle of the frame stays there.
+    resized() {
+      const wider = frame.clientWidth - frameWidth;
+      if (!frame.clientWidth) return;
+      frameWidth = frame.clientWidth;
+      if (wider) selection.call(behavior.translateBy, wider / 2 / frame.__zoom.k, 0);
+      else tell(frame.__zoom);
+    },
+    /// The whole graph if it can be read then, else its top; `whole` asks for less of reading.
     fit({ whole = false } = {}) {
       const { clientWidth: w, clientHeight: h } = frame;
       if (!w || !h) return;
       const all = Math.min(w / size.width, h / size.height, 1.25);
       const wide = Math.min(1, Math.max(0.45, w / size.width));
-      const k = whole || all >= 0.62 ? all : wide;
+      const k = all >= (whole ? smallestWhole : 0.62) ? all : whole ? smallestWhole : wide;
       const x = (w - size.width * k) / 2;
       const y = size.height * k < h ? (h - size.height * k) / 2 : 8;
       selection.call(behavior.transform, zoomIdentity.translate(x, y).scale(k));
