@@ -14,6 +14,7 @@
 #include "cli/model_file.h"
 #include "cli/results.h"
 #include "striate/image/image.h"
+#include "striate/runtime/network.h"
 #include "striate/visualization/pixels.h"
 
 namespace striate::cli {
