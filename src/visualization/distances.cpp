@@ -1,5 +1,6 @@
 #include "visualization/distances.h"
 
+#include <algorithm>
 #include <stdexcept>
 
 #include "visualization/features.h"
@@ -61,7 +62,11 @@ at::Tensor of_length_1(const at::Tensor& rows) {
 }  // namespace
 
 Distances::Distances(const at::Tensor& rows, const at::Tensor& columns, Distance distance)
-    : distance_(distance), width_(columns.size(1)), offsets_(static_cast<size_t>(columns.size(0))) {
+    : distance_(distance),
+      width_(columns.size(1)),
+      given_rows_(rows),
+      given_columns_(columns),
+      offsets_(static_cast<size_t>(columns.size(0))) {
   if (distance == Distance::kCosine) {
     columns_ = of_length_1(columns);
     rows_ = rows.is_same(columns) ? columns_ : of_length_1(rows);
@@ -81,12 +86,13 @@ Distances::Distances(const at::Tensor& rows, const at::Tensor& columns, Distance
 }
 
 double Distances::exact(int64_t row, int64_t column) const {
-  const float* a = rows_.const_data_ptr<float>() + row * width_;
-  const float* b = columns_.const_data_ptr<float>() + column * width_;
+  const float* a = given_rows_.const_data_ptr<float>() + row * width_;
+  const float* b = given_columns_.const_data_ptr<float>() + column * width_;
   double sum = 0;
   if (distance_ == Distance::kCosine) {
     for (int64_t i = 0; i < width_; ++i) sum += static_cast<double>(a[i]) * b[i];
-    return std::max(0.0, 1 - sum);
+    const double lengths = length(a, width_) * length(b, width_);
+    return lengths == 0 ? 1 : std::clamp(1 - sum / lengths, 0.0, 2.0);
   }
   for (int64_t i = 0; i < width_; ++i) {
     const double difference = static_cast<double>(a[i]) - b[i];

@@ -20,7 +20,7 @@ class Distances {
   int64_t rows() const { return rows_.size(0); }
   int64_t columns() const { return columns_.size(0); }
 
-  /// In float64.
+  /// In float64, of the rows as they were given.
   double exact(int64_t row, int64_t column) const;
 
   /// Calls `use(row, first, keys, count)` for rows [begin, end) and blocks of columns in their
@@ -57,6 +57,8 @@ class Distances {
 
   Distance distance_;
   int64_t width_;
+  at::Tensor given_rows_;
+  at::Tensor given_columns_;
   at::Tensor rows_;  // moved to the middle, or of length 1
   at::Tensor columns_;
   std::vector<float> offsets_;  // half the squared lengths, or 0

@@ -1,6 +1,5 @@
 #include "visualization/features.h"
 
-#include <ATen/TensorOperators.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 

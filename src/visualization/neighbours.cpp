@@ -3,7 +3,12 @@
 #include <ATen/Functions.h>
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <bit>
+#include <limits>
 #include <stdexcept>
+#include <utility>
+#include <vector>
 
 #include "kernels/neighbours.h"
 #include "striate/base/error.h"
@@ -18,13 +23,21 @@ namespace {
 constexpr int64_t kSpare = 16;
 constexpr int64_t kRowsTogether = 224;
 
-struct Candidate {
-  double key;
-  int32_t index;
-  bool operator<(const Candidate& other) const {
-    return key != other.key ? key < other.key : index < other.index;
-  }
-};
+// A key and an index in one number that has their order: by key, then by index.
+uint64_t pack(float key, int64_t index) {
+  const auto bits = std::bit_cast<uint32_t>(key);
+  const uint32_t ordered = (bits >> 31) != 0 ? ~bits : bits | 0x80000000U;
+  return uint64_t{ordered} << 32 | static_cast<uint32_t>(index);
+}
+
+float key_of(uint64_t packed) {
+  const auto ordered = static_cast<uint32_t>(packed >> 32);
+  return std::bit_cast<float>((ordered >> 31) != 0 ? ordered & 0x7FFFFFFFU : ~ordered);
+}
+
+int64_t index_of(uint64_t packed) {
+  return static_cast<int64_t>(packed & 0xFFFFFFFFU);
+}
 
 // The candidates of one row: at least the `kept` best of those that were added.
 class Selection {
@@ -33,10 +46,10 @@ class Selection {
 
   float limit() const { return limit_; }
   void add(float key, int64_t index) {
-    all_.push_back({key, static_cast<int32_t>(index)});
+    all_.push_back(pack(key, index));
     if (all_.size() >= 2 * kept_ + 256) prune();
   }
-  std::vector<Candidate>& finish() {
+  const std::vector<uint64_t>& finish() {
     prune();
     return all_;
   }
@@ -47,12 +60,12 @@ class Selection {
     std::nth_element(all_.begin(), all_.begin() + static_cast<int64_t>(kept_) - 1, all_.end());
     all_.resize(kept_);
     // What comes later has a higher index, so that of equal keys it loses.
-    limit_ = static_cast<float>(all_.back().key);
+    limit_ = key_of(all_.back());
   }
 
   size_t kept_;
   float limit_ = std::numeric_limits<float>::infinity();
-  std::vector<Candidate> all_;
+  std::vector<uint64_t> all_;
 };
 
 struct Search {
@@ -62,17 +75,19 @@ struct Search {
 };
 
 // Sorts by the distance in float64, and writes the nearest.
-void write_nearest(const Search& search, int64_t row, std::vector<Candidate>& candidates,
+void write_nearest(const Search& search, int64_t row, const std::vector<uint64_t>& candidates,
                    Neighbours& to) {
-  for (Candidate& candidate : candidates) {
-    candidate.key = search.distances.exact(row, candidate.index);
+  std::vector<std::pair<double, int64_t>> sorted;
+  for (const uint64_t candidate : candidates) {
+    const int64_t index = index_of(candidate);
+    sorted.emplace_back(search.distances.exact(row, index), index);
   }
-  std::sort(candidates.begin(), candidates.end());
+  std::sort(sorted.begin(), sorted.end());
   int64_t* indices = to.indices.data_ptr<int64_t>() + row * search.count;
   float* distances = to.distances.data_ptr<float>() + row * search.count;
   for (int64_t i = 0; i < search.count; ++i) {
-    indices[i] = candidates[static_cast<size_t>(i)].index;
-    distances[i] = static_cast<float>(candidates[static_cast<size_t>(i)].key);
+    distances[i] = static_cast<float>(sorted[static_cast<size_t>(i)].first);
+    indices[i] = sorted[static_cast<size_t>(i)].second;
   }
 }
 

@@ -9,7 +9,7 @@ namespace striate {
 
 namespace {
 
-constexpr int32_t kLeafPoints = 16;
+constexpr int32_t kLeafPoints = 32;
 constexpr int kLevels = 16;
 
 // A bit between any two of 16 bits.

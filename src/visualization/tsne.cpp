@@ -10,8 +10,8 @@
 #include <ATen/Functions.h>
 #include <fmt/format.h>
 
+#include <array>
 #include <cmath>
-#include <optional>
 #include <stdexcept>
 
 #include "kernels/map_forces.h"
@@ -19,6 +19,7 @@
 #include "striate/base/random.h"
 #include "striate/visualization/pca.h"
 #include "visualization/features.h"
+#include "visualization/gains.h"
 #include "visualization/repulsion.h"
 
 namespace striate {
@@ -31,10 +32,6 @@ constexpr double kStartDeviation = 1e-4;
 constexpr double kJitter = 0.01;  // of the start's deviation
 constexpr double kSmallestRate = 200;
 constexpr float kLargestStep = 5;
-// Jacobs, 1988, as in the authors' program.
-constexpr float kGainGrowth = 0.2F;
-constexpr float kGainDecay = 0.8F;
-constexpr float kSmallestGain = 0.01F;
 
 TsneMethod choose(TsneMethod method, int64_t points) {
   if (method != TsneMethod::kAuto) return method;
@@ -123,9 +120,7 @@ class Descent {
         // Eq. 5.
         const float gradient = exaggeration * attracting[at - static_cast<size_t>(2 * begin)] -
                                repelling_[at] * inverse_sum;
-        const bool onwards = (gradient > 0) != (update_[at] > 0);
-        gains_[at] =
-            onwards ? gains_[at] + kGainGrowth : std::max(gains_[at] * kGainDecay, kSmallestGain);
+        gains_[at] = next_gain(gains_[at], gradient, update_[at]);
         step[at & 1] = momentum * update_[at] - learning_rate * gains_[at] * gradient;
       }
       const float length = std::sqrt(step[0] * step[0] + step[1] * step[1]);

@@ -14,6 +14,7 @@
 #include "striate/visualization/tsne.h"
 #include "visualization/affinities.h"
 #include "visualization/features.h"
+#include "visualization/gains.h"
 #include "visualization/quad_tree.h"
 
 namespace striate {
@@ -75,8 +76,7 @@ std::array<float, 2> descend(const NewPoint& point, std::array<float, 2> at, con
     const float scale = length > largest ? largest / length : 1;
     for (size_t axis = 0; axis < 2; ++axis) {
       g[axis] *= scale;
-      const bool onwards = (g[axis] > 0) != (update[axis] > 0);
-      gains[axis] = onwards ? gains[axis] + 0.2F : std::max(gains[axis] * 0.8F, 0.01F);
+      gains[axis] = next_gain(gains[axis], g[axis], update[axis]);
       update[axis] = static_cast<float>(options.momentum) * update[axis] -
                      static_cast<float>(options.learning_rate) * gains[axis] * g[axis];
       at[axis] += update[axis];

@@ -44,6 +44,18 @@ Affinities tsne_affinities(const at::Tensor& features, const AffinityOptions& op
 /// Source: vandermaaten2008, eq. 2.
 double tsne_divergence(const Affinities& affinities, const at::Tensor& map);
 
+struct TsneGradient {
+  double divergence;
+  at::Tensor gradient;  ///< (N, 2) float64, by the map
+};
+
+/// The divergence and its gradient in float64, over all pairs of points: what the faster ways are
+/// judged by.
+/// @param map  (N, 2) float32 or float64.
+/// @throws ShapeError  another number of points.
+/// Source: vandermaaten2008, eqs. 2 and 5.
+TsneGradient tsne_gradient(const Affinities& affinities, const at::Tensor& map);
+
 struct TsneProgress {
   int64_t iteration;      ///< how many are done
   int64_t iterations;     ///< of how many
