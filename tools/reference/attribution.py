@@ -37,7 +37,7 @@ LAYERS = {
     "vgg11_bn": ("features.27", ("features.16", 5, 6, 7)),
     "resnet34": ("layer4.2.bn2", ("layer2.3.bn2", 9, 3, 8)),
     "googlenet": ("inception5b.branch2.1.bn", ("inception3b.branch3.1.bn", 4, 5, 2)),
-    "densenet121": ("features.norm5", ("features.transition2.conv", 11, 4, 1)),
+    "densenet121": ("features.transition2.conv", ("features.transition1.conv", 11, 9, 1)),
     "squeezenet1_0": ("features.12.squeeze", ("features.5.squeeze", 2, 1, 9)),
 }
 
