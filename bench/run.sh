@@ -6,6 +6,7 @@
 #   bench/run.sh loop [--networks NETWORK…] [--rounds N] …      whole training loops, with data
 #   bench/run.sh data [FOLDER] [--rounds N] …                   from JPEG files to batches, beside torchvision
 #   bench/run.sh start [--runs N] …                             one photo by a process that starts for it
+#   bench/run.sh look [--methods METHOD…] [--rounds N] …        attributions of a ResNet-50, beside captum
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -14,12 +15,16 @@ shift || true
 # torchvision's own decoder needs the very build of PyTorch that it was made with.
 venv=.deps/bench
 [ "$mode" = data ] && venv=.deps/bench-data
+[ "$mode" = look ] && venv=.deps/bench-look
 if [ ! -e "$venv/ready" ]; then
   tools/setup.sh
   python3 -m venv "$venv"
   install=("$venv/bin/pip" install --quiet --disable-pip-version-check)
   if [ "$mode" = data ]; then
     "${install[@]}" numpy pillow torch torchvision
+  elif [ "$mode" = look ]; then
+    "${install[@]}" numpy pillow torch==2.13.0 captum
+    "${install[@]}" --no-deps torchvision==0.28.0
   else
     "${install[@]}" numpy pillow torch==2.13.0 onnx onnxscript onnxruntime openvino ncnn pnnx
     "${install[@]}" --no-deps torchvision==0.28.0
@@ -29,6 +34,6 @@ fi
 cmake --preset release >/dev/null
 cmake --build --preset release >/dev/null
 case "$mode" in
-  data | loop | start) exec "$venv/bin/python" "bench/compare_$mode.py" "$@" ;;
+  data | look | loop | start) exec "$venv/bin/python" "bench/compare_$mode.py" "$@" ;;
 esac
 exec "$venv/bin/python" bench/compare.py "$mode" "$@"

@@ -66,37 +66,12 @@ rusage resources() {
   return usage;
 }
 
-void measure(const Options& options, const std::function<void()>& step) {
-  for (int64_t i = 0; i < options.warmup_steps; ++i) step();
-  std::vector<double> seconds;
-  const int64_t faults_before = resources().ru_minflt;
-  for (int64_t i = 0; i < options.steps; ++i) {
-    const auto start = std::chrono::steady_clock::now();
-    step();
-    seconds.push_back(
-        std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
-  }
-  const int64_t fresh_pages = (resources().ru_minflt - faults_before) / options.steps;
-  const int64_t peak_memory_bytes = resources().ru_maxrss * 1024;
-  std::ranges::sort(seconds);
-  const double median = seconds[seconds.size() / 2];
-  const double speed = static_cast<double>(options.batch_size) / median;
-  if (options.json) {
-    return print(Json{{"model", options.model},
-                      {"batch_size", options.batch_size},
-                      {"threads", at::get_num_threads()},
-                      {"median_seconds", median},
-                      {"fastest_seconds", seconds.front()},
-                      {"slowest_seconds", seconds.back()},
-                      {"images_per_second", speed},
-                      {"fresh_pages_per_step", fresh_pages},
-                      {"peak_memory_bytes", peak_memory_bytes}});
-  }
-  print(fmt::format(
-      "{}, batches of {}, {} threads: {:.1f} images/s (median of {} steps {:.4f} s, {:.4f} to "
-      "{:.4f}), {} fresh pages a step; at most {:.0f} MB of memory\n",
-      options.model, options.batch_size, at::get_num_threads(), speed, options.steps, median,
-      seconds.front(), seconds.back(), fresh_pages, static_cast<double>(peak_memory_bytes) / 1e6));
+Measurement measurement(const Options& options) {
+  return {.model = options.model,
+          .batch_size = options.batch_size,
+          .steps = options.steps,
+          .warmup_steps = options.warmup_steps,
+          .json = options.json};
 }
 
 void bench_training(const Options& options) {
@@ -104,7 +79,7 @@ void bench_training(const Options& options) {
   network->set_checkpoint_stages(options.checkpoint_stages);
   Optimizer optimizer(*network, {.learning_rate = 1e-4, .momentum = 0.9, .weight_decay = 1e-4});
   const Batch batch = random_batch(network->graph(), options.batch_size);
-  measure(options, [&] {
+  measure(measurement(options), [&] {
     const NamedValues outputs = network->forward(batch.images, ForwardOptions{});
     const at::Tensor loss = losses::compute({}, outputs, batch.labels);
     optimizer.zero_gradients();
@@ -119,7 +94,7 @@ void bench_inference(const Options& options) {
   network->eval();
   const Batch batch = random_batch(network->graph(), options.batch_size);
   const auto predict = predictor(*network);
-  measure(options, [&] { predict(batch.images); });
+  measure(measurement(options), [&] { predict(batch.images); });
 }
 
 void add_mode(CLI::App& bench, const std::string& name, const std::string& text,
@@ -157,6 +132,40 @@ void add_mode(CLI::App& bench, const std::string& name, const std::string& text,
 
 }  // namespace
 
+void measure(const Measurement& measurement, const std::function<void()>& step) {
+  for (int64_t i = 0; i < measurement.warmup_steps; ++i) step();
+  std::vector<double> seconds;
+  const int64_t faults_before = resources().ru_minflt;
+  for (int64_t i = 0; i < measurement.steps; ++i) {
+    const auto start = std::chrono::steady_clock::now();
+    step();
+    seconds.push_back(
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+  }
+  const int64_t fresh_pages = (resources().ru_minflt - faults_before) / measurement.steps;
+  const int64_t peak_memory_bytes = resources().ru_maxrss * 1024;
+  std::ranges::sort(seconds);
+  const double median = seconds[seconds.size() / 2];
+  const double speed = static_cast<double>(measurement.batch_size) / median;
+  if (measurement.json) {
+    return print(Json{{"model", measurement.model},
+                      {"batch_size", measurement.batch_size},
+                      {"threads", at::get_num_threads()},
+                      {"median_seconds", median},
+                      {"fastest_seconds", seconds.front()},
+                      {"slowest_seconds", seconds.back()},
+                      {"images_per_second", speed},
+                      {"fresh_pages_per_step", fresh_pages},
+                      {"peak_memory_bytes", peak_memory_bytes}});
+  }
+  print(fmt::format(
+      "{}, batches of {}, {} threads: {:.1f} images/s (median of {} steps {:.4f} s, {:.4f} to "
+      "{:.4f}), {} fresh pages a step; at most {:.0f} MB of memory\n",
+      measurement.model, measurement.batch_size, at::get_num_threads(), speed, measurement.steps,
+      median, seconds.front(), seconds.back(), fresh_pages,
+      static_cast<double>(peak_memory_bytes) / 1e6));
+}
+
 void add_bench(CLI::App& program) {
   CLI::App* command = program.add_subcommand("bench", "Measure speed and memory");
   command->require_subcommand(1);
@@ -164,6 +173,7 @@ void add_bench(CLI::App& program) {
   add_mode(*command, "infer", "Predictions of random images", bench_inference);
   add_data_mode(*command);
   add_embed_mode(*command);
+  add_look_mode(*command);
 }
 
 }  // namespace striate::cli

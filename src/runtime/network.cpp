@@ -330,13 +330,17 @@ NamedValues Network::run(const at::Tensor& images, const Wanted& wanted,
       const bool reuse = step.may_overwrite_input && !wanted.contains(node.inputs[0]);
       value = execute(step, i, pass, values, reuse);
     }
-    if (leaves.contains(i)) value = value.detach().requires_grad_();
+    at::Tensor seen = value;
+    if (leaves.contains(i)) {
+      seen = value.detach().to(images.scalar_type()).requires_grad_();
+      value = seen.to(value.scalar_type());
+    }
     if (const auto want = wanted.find(i); want != wanted.end()) {
       Shape batch = node.shape;
       batch.insert(batch.begin(), images.size(0));
       for (const std::string& name : want->second) {
         result[name] =
-            value.defined() ? value.to(images.scalar_type()) : at::zeros(batch, images.options());
+            seen.defined() ? seen.to(images.scalar_type()) : at::zeros(batch, images.options());
       }
     }
     for (const int64_t used : step.free_after) values[static_cast<size_t>(used)].reset();

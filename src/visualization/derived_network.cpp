@@ -96,14 +96,9 @@ class Deriver {
       result_.set_output(from_.node({node}).name, moved_[static_cast<size_t>(node)]);
     }
     auto derived = std::make_unique<Network>(result_, weights_, network_.layout());
-    const at::ScalarType type = network_.tensors().front().second.scalar_type();
-    if (type != at::kFloat) {
-      derived->to(type);
-      load_weights(*derived, weights_);
-    }
-    derived->torch::nn::Module::to(network_.tensors().front().second.device());
+    if (!network_.tensors().empty()) take_type_and_device(*derived);
     derived->set_execution(network_.execution());
-    derived->use_column(network_.column());
+    if (has_joins()) derived->use_column(network_.column());
     derived->eval();
     for (const auto& [key, tensor] : derived->tensors()) tensor.requires_grad_(false);
     return derived;
@@ -114,6 +109,22 @@ class Deriver {
     for (const std::string& name : derivation_.ends) order_.push_back(from_.find(name).node);
     if (order_.empty()) order_.push_back(from_.outputs().front().second.node);
     return {order_.begin(), order_.end()};
+  }
+
+  void take_type_and_device(Network& derived) {
+    const at::Tensor& weight = network_.tensors().front().second;
+    if (weight.scalar_type() != at::kFloat) {
+      derived.to(weight.scalar_type());
+      load_weights(derived, weights_);
+    }
+    derived.torch::nn::Module::to(weight.device());
+  }
+
+  // What comes before the first join of a FractalNet has no columns.
+  bool has_joins() const {
+    return std::ranges::any_of(result_.nodes(), [](const Node& node) {
+      return std::holds_alternative<FractalJoin>(node.op);
+    });
   }
 
   void move(int64_t i) {

@@ -49,7 +49,8 @@ std::string default_layer(const Graph& graph) {
   for (size_t i = nodes.size(); i-- > 1;) {
     const Shape& shape = nodes[i].shape;
     const bool is_pool = std::holds_alternative<AdaptiveAvgPool2d>(nodes[i].op) ||
-                         std::holds_alternative<AvgPool2d>(nodes[i].op);
+                         std::holds_alternative<AvgPool2d>(nodes[i].op) ||
+                         std::holds_alternative<MaxPool2d>(nodes[i].op);
     if (used[i] && shape.size() == 3 && shape[1] * shape[2] > 1 && !is_pool) return nodes[i].name;
   }
   throw LookupError(graph.name() + " has no maps (K, h, w)");

@@ -62,7 +62,7 @@ at::Tensor integrated_gradients(const Network& network, const at::Tensor& images
   const at::Tensor baseline = options.baseline.defined()
                                   ? options.baseline.unsqueeze(0).expand_as(images)
                                   : at::zeros_like(images);
-  const at::Tensor way = images - baseline;
+  const at::Tensor way = (images - baseline).detach();
   at::Tensor sum = at::zeros_like(images);
   int64_t done = 0;
   for (const auto& [at, weight] : gauss_legendre(options.steps)) {

@@ -54,6 +54,11 @@ at::Tensor occlusion(const Network& network, const at::Tensor& images, const Tar
   if (options.window < 1 || options.stride < 1 || options.batch_size < 1) {
     throw std::invalid_argument("window, stride and batch size of occlusion are 1 at least");
   }
+  if (options.stride > options.window) {
+    throw std::invalid_argument(
+        "squares of occlusion that are further apart than they are wide "
+        "leave pixels out: the stride is at most the window");
+  }
   at::NoGradGuard no_grad;
   const auto derived = derived_network(network, {.ends = {target_node(network.graph(), target)}});
   const auto value_of = predictor(*derived);

@@ -20,7 +20,6 @@ namespace {
 at::Tensor mean_gradient(const Network& network, const at::Tensor& images, const Target& target,
                          int64_t samples, const std::function<at::Tensor(int64_t)>& noise,
                          const ProgressObserver& progress) {
-  check_target(network.graph(), images, target);
   const auto derived = derived_network(network, {.ends = {target_node(network.graph(), target)}});
   at::Tensor sum = at::zeros_like(images);
   for (int64_t i = 0; i < samples; ++i) {
@@ -38,6 +37,7 @@ at::Tensor smooth_grad(const Network& network, const at::Tensor& images, const T
     throw std::invalid_argument(
         "SmoothGrad needs a sample at least, and noise that is not below 0");
   }
+  check_target(network.graph(), images, target);
   auto generator = at::make_generator<at::CPUGeneratorImpl>(options.seed);
   const at::Tensor range = images.amax({1, 2, 3}, true) - images.amin({1, 2, 3}, true);
   const auto noise = [&](int64_t) {
@@ -49,7 +49,9 @@ at::Tensor smooth_grad(const Network& network, const at::Tensor& images, const T
 
 at::Tensor smooth_grad(const Network& network, const at::Tensor& images, const Target& target,
                        const at::Tensor& noise) {
-  if (noise.dim() != 5 || noise.size(0) < 1 || noise[0].sizes() != images.sizes()) {
+  check_target(network.graph(), images, target);
+  if (!noise.defined() || noise.dim() != 5 || noise.size(0) < 1 ||
+      noise[0].sizes() != images.sizes()) {
     throw ShapeError("SmoothGrad's noise needs the shape (samples, N, C, H, W) of the images");
   }
   return mean_gradient(network, images, target, noise.size(0), [&](int64_t i) { return noise[i]; },

@@ -77,6 +77,19 @@ TEST_F(Usage, BenchMeasuresSpeedAndMemory) {
   expect_failure({"bench", "train", "vgg16", "--size", "8"}, 1, {"larger input"});
 }
 
+TEST_F(Usage, BenchMeasuresEveryAttribution) {
+  for (const std::string method :
+       {"saliency", "guided", "gradcam", "smoothgrad", "integrated", "occlusion"}) {
+    const Json result = json_of({"bench", "look", method, "lenet5", "--batch-size", "2", "--steps",
+                                 "2", "--threads", "1", "--json"});
+    EXPECT_NEAR(result["images_per_second"].get<double>(),
+                2 / result["median_seconds"].get<double>(), 1e-6);
+    EXPECT_GT(result["peak_memory_bytes"], 1000000);
+  }
+  expect_failure({"bench", "look", "saliency"}, 2, {});
+  expect_failure({"bench", "look", "salience", "lenet5"}, 2, {"saliency"});
+}
+
 TEST_F(Usage, ModelsAsJsonListsEveryNetwork) {
   const Json models = json_of({"models", "--json"});
   std::vector<std::string> names;

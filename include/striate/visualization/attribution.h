@@ -14,7 +14,8 @@ namespace striate {
 // Which pixels a score depends on. Everywhere `images` are (N, C, H, W), normalised as the network
 // was trained; the network is evaluated, whatever its mode, and is not changed. Thrown by all:
 // LookupError, no node has the target's name (the message lists the nearest); ShapeError, images
-// that are not of the network's input shape, or `channels` that are not N, or not in range.
+// that are not of the network's input shape, or `channels` that are not N, or not in range; and
+// std::invalid_argument, an option that makes no sense.
 
 /// Called with what is done and what there is to do, for a bar; may be empty. It may throw to stop.
 using ProgressObserver = std::function<void(int64_t done, int64_t total)>;
@@ -69,7 +70,8 @@ at::Tensor guided_grad_cam(const Network& network, const at::Tensor& images, con
 
 struct OcclusionOptions {
   int64_t window = 32;      ///< the side of the square, in pixels
-  int64_t stride = 16;      ///< from one square to the next; the last ones may stand out
+  int64_t stride = 16;      ///< from one square to the next, at most the window; the last ones may
+                            ///< stand out
   double value = 0;         ///< what replaces the pixels; 0 is the mean colour of usual images
   int64_t batch_size = 16;  ///< of occluded images
   ProgressObserver progress = {};
@@ -80,8 +82,8 @@ struct OcclusionOptions {
 at::Tensor occlusion(const Network& network, const at::Tensor& images, const Target& target,
                      const OcclusionOptions& options = {});
 
-/// The last node of a network whose value is a map and that a convolution made or feeds: what
-/// Grad-CAM looks at by default.
+/// The last node of a network whose value is a map, before the pooling behind it: what Grad-CAM
+/// looks at by default.
 /// @throws LookupError  the network has no maps.
 std::string default_layer(const Graph& graph);
 
