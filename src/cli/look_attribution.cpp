@@ -145,7 +145,10 @@ void run_method(const Method& method, const MethodOptions& method_options, int64
     Json facts = asked.facts;
     facts["image"] = image.origin;
     facts["method"] = method.name;
-    facts["says"] = asked.says;
+    facts["largest"] = result.abs().max().item<double>();
+    const bool nothing = facts["largest"].get<double>() == 0;
+    facts["says"] =
+        asked.says + (nothing ? "; zero everywhere: nothing comes back to the image" : "");
     session.write(fmt::format("{}-{}", image.name, method.name),
                   picture_grid({to_rgb(photo), picture},
                                {.columns = 2, .enlarge = photo.width < 96 ? 4 : 1, .gap = 4}),

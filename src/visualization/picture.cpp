@@ -29,7 +29,7 @@ constexpr std::array<Color, 5> kDiverging = {{{0.02, 0.19, 0.38},
                                               {0.97, 0.97, 0.97},
                                               {0.84, 0.38, 0.30},
                                               {0.40, 0.00, 0.12}}};
-constexpr double kCutShare = 0.005;
+constexpr double kCutShare = 0.01;
 
 template <size_t count>
 Color between(const std::array<Color, count>& colors, double at) {
@@ -117,7 +117,7 @@ Image heat_picture(const at::Tensor& map) {
   check_map(map);
   const at::Tensor x = readable(map);
   const auto low = x.min().item<double>();
-  const double range = std::max(x.max().item<double>() - low, 1e-30);
+  const double range = usual_size(x - low);
   return colored(x, 3, [&](double v) { return between(kHeat, (v - low) / range); });
 }
 
@@ -125,7 +125,7 @@ Image heat_overlay(const at::Tensor& map) {
   check_map(map);
   const at::Tensor x = readable(map);
   const auto low = x.min().item<double>();
-  const double range = std::max(x.max().item<double>() - low, 1e-30);
+  const double range = usual_size(x - low);
   return colored(x, 4, [&](double v) {
     const double at = (v - low) / range;
     const Color color = between(kHeat, at);

@@ -13,12 +13,12 @@ namespace striate {
 
 /// (C, H, W) pixels in [0, 1], C of 1 or 3; what lies outside is cut.
 Image pixel_picture(const at::Tensor& pixels);
-/// (C, H, W) signed numbers, zero as middle grey; C of 1 or 3. The 0.5 % of the largest sizes are
+/// (C, H, W) signed numbers, zero as middle grey; C of 1 or 3. The 1 % of the largest sizes are
 /// cut, so that a few do not hide the rest.
 Image signed_picture(const at::Tensor& values);
 /// (H, W) signed numbers: blue below zero, white at it, red above; cut likewise.
 Image diverging_picture(const at::Tensor& map);
-/// (H, W) numbers from their least, dark violet, to their largest, yellow.
+/// (H, W) numbers from their least, dark violet, to their largest, yellow; cut likewise.
 Image heat_picture(const at::Tensor& map);
 /// A heat picture whose opacity grows with the value, to lie over a photo: RGBA.
 Image heat_overlay(const at::Tensor& map);
