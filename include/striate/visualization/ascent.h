@@ -36,10 +36,10 @@ struct Ascent {
 
 struct PixelAscentOptions {
   int64_t steps = 200;
-  double learning_rate = 0.5;   ///< of a gradient whose root of the mean square is 1
-  double l2_decay = 0.01;       ///< share of the image (less its mean colour) that each step takes
+  double learning_rate = 0.1;   ///< of a gradient whose root of the mean square is 1
+  double l2_decay = 0.02;       ///< share of the image (less its mean colour) that each step takes
   int64_t blur_every = 4;       ///< steps from one blur to the next; 0: never
-  double blur_deviation = 0.5;  ///< of the Gaussian, in pixels
+  double blur_deviation = 1.0;  ///< of the Gaussian, in pixels
   double clip = 0.1;  ///< share of pixels, those that add least to the score, that become zero in
                       ///< the last third of the steps
   uint64_t seed = 0;
@@ -67,7 +67,7 @@ struct DreamOptions {
   int64_t octaves = 4;
   double octave_scale = 1.4;
   int64_t steps = 10;           ///< in each octave
-  double learning_rate = 0.02;  ///< in pixels of [0, 1], of a gradient whose mean size is 1
+  double learning_rate = 0.01;  ///< in pixels of [0, 1], of a gradient whose mean size is 1
   int64_t jitter = 16;
   uint64_t seed = 0;
   AscentObserver progress = {};

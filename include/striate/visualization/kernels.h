@@ -12,7 +12,7 @@
 namespace striate {
 
 struct KernelPictureOptions {
-  int64_t most = 64;  ///< kernels at most; of deeper layers, rows and columns at most 32
+  int64_t most = 128;  ///< kernels at most; of deeper layers, rows and columns at most 32
   /// Each pixel becomes a square of this side; 0: so that the picture is about 512 pixels wide.
   int64_t enlarge = 0;
 };
