@@ -32,7 +32,11 @@ bool decides_already(char** environment) {
 
 #ifndef __SANITIZE_ADDRESS__  // which must be the first to begin
 void begin_anew(int count, char** arguments, char** environment) {
-  if (count < 2 || !is_any_of(arguments[1], {"train", "compare", "evaluate", "predict"})) return;
+  if (count < 2) return;
+  const bool looks =
+      count > 2 && is_any_of(arguments[1], {"bench"}) && is_any_of(arguments[2], {"look"});
+  if (!looks && !is_any_of(arguments[1], {"train", "compare", "evaluate", "predict", "look"}))
+    return;
   if (decides_already(environment)) return;
   std::vector<char*> extended;
   for (char** variable = environment; *variable != nullptr; ++variable) {
