@@ -16,7 +16,11 @@ namespace {
 // The batch-norm of each convolution that nothing else reads and nobody asked for.
 class Folds {
  public:
-  Folds(const Graph& graph, const std::set<int64_t>& wanted) : norms_(graph.nodes().size()) {
+  Folds(const Network& network, const std::set<int64_t>& wanted)
+      : norms_(network.graph().nodes().size()) {
+    const Graph& graph = network.graph();
+    // In PyTorch's layout, numbers are to be PyTorch's.
+    if (network.layout() == Layout::kContiguous || !network.execution().fuse) return;
     std::vector<std::vector<int64_t>> users(graph.nodes().size());
     for (int64_t i = 0; i < std::ssize(graph.nodes()); ++i) {
       for (const int64_t input : graph.node({i}).inputs) {
@@ -46,7 +50,7 @@ at::Tensor tensor_of(const Network& network, const Node& node, const char* name)
   return network.tensor(node.name + "." + name).detach();
 }
 
-// weight and bias of a convolution with the batch-norm behind it, computed in float64.
+// weight and bias of a convolution with the batch-norm behind it.
 void fold(const Network& network, const Node& conv, const Node& norm, Weights& weights) {
   const auto& op = std::get<BatchNorm2d>(norm.op);
   const auto wide = [&](const Node& node, const char* name) {
@@ -55,10 +59,10 @@ void fold(const Network& network, const Node& conv, const Node& norm, Weights& w
   const at::Tensor scale = wide(norm, "weight") / (wide(norm, "running_var") + op.eps).sqrt();
   at::Tensor shift = wide(norm, "bias") - wide(norm, "running_mean") * scale;
   if (std::get<Conv2d>(conv.op).bias) shift = shift + wide(conv, "bias") * scale;
-  const at::Tensor weight = wide(conv, "weight") * scale.view({-1, 1, 1, 1});
-  const auto type = tensor_of(network, conv, "weight").scalar_type();
-  weights.tensors[norm.name + ".weight"] = weight.to(type);
-  weights.tensors[norm.name + ".bias"] = shift.to(type);
+  const at::Tensor weight = tensor_of(network, conv, "weight");
+  weights.tensors[norm.name + ".weight"] =
+      weight * scale.to(weight.scalar_type()).view({-1, 1, 1, 1});
+  weights.tensors[norm.name + ".bias"] = shift.to(weight.scalar_type());
 }
 
 std::vector<bool> needed_by(const Graph& graph, const std::set<int64_t>& wanted) {
@@ -82,13 +86,14 @@ class Deriver {
         from_(network.graph()),
         derivation_(derivation),
         wanted_(wanted_nodes()),
-        folds_(from_, wanted_),
-        result_(from_.name(), derivation.input.value_or(from_.input_shape())),
+        folds_(network, wanted_),
+        result_(from_.name(), input_shape()),
         moved_(from_.nodes().size()) {}
 
   std::unique_ptr<Network> derive() {
-    const std::vector<bool> needed = needed_by(from_, wanted_);
+    std::vector<bool> needed = needed_by(from_, wanted_);
     moved_[0] = result_.input();
+    if (!derivation_.begin.empty()) begin_at(from_.find(derivation_.begin), needed);
     for (int64_t i = 1; i < std::ssize(from_.nodes()); ++i) {
       if (needed[static_cast<size_t>(i)]) move(i);
     }
@@ -105,10 +110,24 @@ class Deriver {
   }
 
  private:
+  Shape input_shape() const {
+    if (!derivation_.begin.empty()) return from_.shape(from_.find(derivation_.begin));
+    return derivation_.input.value_or(from_.input_shape());
+  }
+
   std::set<int64_t> wanted_nodes() {
     for (const std::string& name : derivation_.ends) order_.push_back(from_.find(name).node);
     if (order_.empty()) order_.push_back(from_.outputs().front().second.node);
-    return {order_.begin(), order_.end()};
+    std::set<int64_t> wanted(order_.begin(), order_.end());
+    if (!derivation_.begin.empty()) wanted.insert(from_.find(derivation_.begin).node);
+    return wanted;
+  }
+
+  // What the first node depends on stays out, and its value is the input.
+  void begin_at(Value first, std::vector<bool>& needed) {
+    const std::vector<bool> before = with_ancestors(from_, first);
+    for (size_t i = 0; i < needed.size(); ++i) needed[i] = needed[i] && !before[i];
+    moved_[static_cast<size_t>(first.node)] = result_.input();
   }
 
   void take_type_and_device(Network& derived) {
@@ -161,6 +180,18 @@ class Deriver {
 };
 
 }  // namespace
+
+bool is_cut(const Graph& graph, Value node, Value end) {
+  const std::vector<bool> before = with_ancestors(graph, node);
+  const std::vector<bool> needed = with_ancestors(graph, end);
+  for (size_t i = 0; i < needed.size(); ++i) {
+    if (!needed[i] || before[i]) continue;
+    for (const int64_t input : graph.nodes()[i].inputs) {
+      if (before[static_cast<size_t>(input)] && input != node.node) return false;
+    }
+  }
+  return true;
+}
 
 std::unique_ptr<Network> derived_network(const Network& network, const Derivation& derivation) {
   return Deriver(network, derivation).derive();

@@ -8,11 +8,31 @@
 #include <algorithm>
 
 #include "striate/base/error.h"
+#include "striate/visualization/activations.h"
 #include "striate/visualization/attribution.h"
 #include "visualization/derived_network.h"
 #include "visualization/score.h"
 
 namespace striate {
+
+namespace {
+
+// Where the layer cuts the network in two, its first part is computed as fast as predictions.
+Gradient at_layer(const Network& network, const at::Tensor& images, const Target& target,
+                  const std::string& layer) {
+  const Graph& graph = network.graph();
+  const std::string node = target_node(graph, target);
+  const bool cut = node != layer && is_cut(graph, graph.find(layer), graph.find(node));
+  if (!cut) {
+    const auto derived = derived_network(network, {.ends = {node, layer}});
+    return score_gradient(*derived, images, target, layer);
+  }
+  const at::Tensor value = NodeValues(network, layer)(images);
+  const auto rest = derived_network(network, {.ends = {node}, .begin = layer});
+  return score_gradient(*rest, value, {target.channels, node, target.position}, "input");
+}
+
+}  // namespace
 
 at::Tensor grad_cam(const Network& network, const at::Tensor& images, const Target& target,
                     const std::string& layer) {
@@ -29,8 +49,7 @@ at::Tensor grad_cam(const Network& network, const at::Tensor& images, const Targ
   if (!with_ancestors(graph, graph.find(score_node))[static_cast<size_t>(at.node)]) {
     throw LookupError(fmt::format("[{}] does not depend on [{}]", score_node, layer));
   }
-  const auto derived = derived_network(network, {.ends = {score_node, layer}});
-  const auto [A, gradient] = score_gradient(*derived, images, target, layer);
+  const auto [A, gradient] = at_layer(network, images, target, layer);
   const at::Tensor alpha = gradient.mean({2, 3}, /*keepdim=*/true);  // Eq. 1
   return at::relu((alpha * A).sum(1));                               // Eq. 2
 }

@@ -188,19 +188,7 @@ class SharedAttribution : public testing::TestWithParam<std::string> {
   }
   void compare(const std::string& key, const at::Tensor& ours) const {
     const at::Tensor& reference = shared_reference()->tensors.at(GetParam() + "/" + key);
-    EXPECT_LT(relative_error(ours.reshape(reference.sizes()), reference), tolerance()) << key;
-  }
-  // Batch-norms are folded here, so that other ReLUs near zero flip than in the network itself: how
-  // far these move a gradient is known of every network.
-  double tolerance() const {
-    for (const char* file : {"models", "zoo"}) {
-      const Weights weights =
-          read_weights(fmt::format("{}/tests/reference/{}.safetensors", STRIATE_SOURCE_DIR, file));
-      const Json noise = parse_json(weights.metadata.at("float32_noise"), "float32_noise");
-      const std::string key = GetParam() + "/input_gradient";
-      if (noise.contains(key)) return std::max(kTolerance, kNoiseFactor * noise[key].get<double>());
-    }
-    return kTolerance;
+    EXPECT_LT(relative_error(ours.reshape(reference.sizes()), reference), kTolerance) << key;
   }
 };
 
