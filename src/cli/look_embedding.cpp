@@ -220,12 +220,13 @@ Map map_of(const at::Tensor& features, const MapOptions& options) {
 }
 
 Thumbnails thumbnails_of(const Dataset& data, int64_t side) {
+  // All sheets are of one size; one that is enough for all is only as high as it must be.
   Thumbnails result{.side = side, .columns = kSheetSide / side, .rows = kSheetSide / side};
+  result.rows = std::min(result.rows, (data.size() + result.columns - 1) / result.columns);
   const int64_t for_sheet = result.columns * result.rows;
   for (int64_t first = 0; first < data.size(); first += for_sheet) {
     const int64_t count = std::min(for_sheet, data.size() - first);
-    const int64_t rows = (count + result.columns - 1) / result.columns;
-    Image sheet = make_image(result.columns * side, rows * side, 3);
+    Image sheet = make_image(result.columns * side, result.rows * side, 3);
     for (int64_t i = 0; i < count; ++i) {
       put(sheet, thumbnail(data.sample(first + i).image, side), i % result.columns * side,
           i / result.columns * side);

@@ -216,7 +216,7 @@ Json photos_of(const LookSession& session, const std::vector<LookImage>& images,
     const Image picture = to_rgb(session.picture(image.values));
     const Json top = top_classes(session, image.values);
     const int64_t target = session.given_class().value_or(top[0]["index"].get<int64_t>());
-    photos.push_back({{"name", image.origin},
+    photos.push_back({{"name", image.name},
                       {"picture", png(picture)},
                       {"width", picture.width},
                       {"height", picture.height},
