@@ -1,7 +1,6 @@
 // striate look ascend, dream, invert, fool: images that a network would like to see.
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/from_blob.h>
-#include <ATen/ops/stack.h>
 #include <ATen/ops/tensor.h>
 #include <fmt/format.h>
 

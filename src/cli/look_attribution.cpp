@@ -1,13 +1,10 @@
 // striate look saliency, smoothgrad, integrated, guided, deconv, gradcam, guided-gradcam,
 // occlusion: which pixels a class, or a channel of a node, depends on.
-#include <ATen/ops/stack.h>
-#include <ATen/ops/tensor.h>
 #include <ATen/ops/upsample_bilinear2d.h>
 #include <fmt/format.h>
 
 #include "cli/look.h"
 #include "cli/progress.h"
-#include "striate/base/error.h"
 #include "striate/visualization/attribution.h"
 #include "striate/visualization/picture.h"
 

@@ -4,9 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 #include <cstring>
-#include <iostream>
 #include <set>
 #include <span>
 
@@ -17,7 +15,6 @@
 #include "striate/base/file.h"
 #include "striate/graph/analysis.h"
 #include "striate/image/codec.h"
-#include "striate/image/resize.h"
 #include "striate/report/look_page.h"
 #include "striate/runtime/network.h"
 #include "striate/visualization/activations.h"

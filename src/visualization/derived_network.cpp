@@ -1,7 +1,6 @@
 #include "visualization/derived_network.h"
 
 #include <ATen/core/Tensor.h>
-#include <ATen/ops/zeros.h>
 
 #include <algorithm>
 #include <optional>

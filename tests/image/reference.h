@@ -23,7 +23,7 @@ class Reference final {
         bytes_(read_file(folder() / (name + ".bin"))) {}
 
   static std::filesystem::path folder() {
-    return std::filesystem::path(__FILE__).parent_path().parent_path() / "reference";
+    return std::filesystem::path(STRIATE_SOURCE_DIR) / "tests" / "reference";
   }
 
   const Json& cases() const { return json_.at("cases"); }

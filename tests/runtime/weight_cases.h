@@ -18,7 +18,7 @@ namespace striate {
 
 /// What tools/reference/weight_files.py wrote.
 inline std::filesystem::path weight_files() {
-  return std::filesystem::path(__FILE__).parent_path().parent_path() / "reference" / "pth";
+  return std::filesystem::path(STRIATE_SOURCE_DIR) / "tests" / "reference" / "pth";
 }
 
 /// Networks that others trained, which are not part of the project; empty where there are none.
