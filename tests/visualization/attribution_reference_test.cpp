@@ -5,7 +5,6 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <filesystem>
 
 #include "models/generated.h"
@@ -166,10 +165,8 @@ INSTANTIATE_TEST_SUITE_P(Zoo, Captum,
 
 // A wider set of reference files, which is not part of the project.
 const Weights* shared_reference() {
-  const char* folder = std::getenv("STRIATE_SHARED");
   const std::filesystem::path path =
-      std::filesystem::path(folder != nullptr ? folder : STRIATE_SHARED_DIR) / "reference" /
-      "classification.safetensors";
+      std::filesystem::path(STRIATE_SHARED_DIR) / "reference" / "classification.safetensors";
   if (!std::filesystem::exists(path)) return nullptr;
   static const Weights file = read_weights(path);
   return &file;
