@@ -1,8 +1,12 @@
 #pragma once
 
+#include <ATen/core/Tensor.h>
+
 #include <CLI/CLI.hpp>
 #include <functional>
 #include <string>
+
+#include "striate/graph/graph.h"
 
 namespace striate::cli {
 
@@ -11,17 +15,25 @@ void add_data_mode(CLI::App& bench);
 /// `bench look`: how fast an attribution is computed.
 void add_look_mode(CLI::App& bench);
 
-struct Measurement {
-  std::string model;
-  int64_t batch_size = 0;
-  int64_t steps = 0;
-  int64_t warmup_steps = 0;
-  bool json = false;
-};
-/// Times steps, and prints their median, the spread, and the peak of memory.
-void measure(const Measurement& measurement, const std::function<void()>& step);
-
 /// `bench embed`: t-SNE of a data set.
 void add_embed_mode(CLI::App& bench);
+
+/// Steps of a network on random images: what to run and how often.
+struct StepOptions {
+  std::string model;
+  int64_t batch_size = 16;
+  int64_t size = 0;  // 0: the network's own
+  int64_t steps = 5;
+  int64_t warmup_steps = 2;
+  int threads = 0;  // 0: all
+  bool json = false;
+};
+void add_step_flags(CLI::App& command, StepOptions& options);
+/// The network, with images of the size that is asked for.
+Graph graph_for(const StepOptions& options);
+/// Images of the network's input, from a seed.
+at::Tensor random_images(const Graph& graph, int64_t batch_size);
+/// Times steps by so many threads, and prints their median, the spread, and the peak of memory.
+void measure(const StepOptions& options, const std::function<void()>& step);
 
 }  // namespace striate::cli

@@ -1,5 +1,4 @@
-#include <ATen/ATen.h>
-#include <ATen/Parallel.h>
+#include <ATen/core/Tensor.h>
 
 #include <functional>
 #include <map>
@@ -9,7 +8,6 @@
 
 #include "cli/bench.h"
 #include "cli/command.h"
-#include "striate/models/models.h"
 #include "striate/runtime/network.h"
 #include "striate/visualization/attribution.h"
 
@@ -18,14 +16,8 @@ namespace striate::cli {
 namespace {
 
 struct Options {
+  StepOptions step;
   std::string method;
-  std::string model;
-  int64_t batch_size = 8;
-  int64_t size = 0;  // 0: the network's own
-  int64_t steps = 3;
-  int64_t warmup_steps = 1;
-  int threads = 0;  // 0: all
-  bool json = false;
 };
 
 using Look = std::function<at::Tensor(const Network&, const at::Tensor&, const Target&)>;
@@ -62,21 +54,11 @@ std::vector<std::string> method_names() {
 }
 
 void bench_look(const Options& options) {
-  ModelOptions model = find_model(options.model).defaults;
-  if (options.size > 0) model.input[1] = model.input[2] = options.size;
-  const Network network(build_model(options.model, model), /*seed=*/1);
-  at::manual_seed(1);
-  Shape shape = network.graph().input_shape();
-  shape.insert(shape.begin(), options.batch_size);
-  const at::Tensor images = at::randn(shape);
-  const Target target = same_target(options.batch_size, 0);
+  const Network network(graph_for(options.step), /*seed=*/1);
+  const at::Tensor images = random_images(network.graph(), options.step.batch_size);
+  const Target target = same_target(options.step.batch_size, 0);
   const Look& look = methods().at(options.method);
-  measure({.model = options.model,
-           .batch_size = options.batch_size,
-           .steps = options.steps,
-           .warmup_steps = options.warmup_steps,
-           .json = options.json},
-          [&] { look(network, images, target); });
+  measure(options.step, [&] { look(network, images, target); });
 }
 
 }  // namespace
@@ -90,25 +72,11 @@ void add_look_mode(CLI::App& bench) {
                    "(window 32, stride 16)")
       ->required()
       ->check(CLI::IsMember(method_names()));
-  command->add_option("model", options->model, "A network's name")->required();
-  command->add_option("--batch-size", options->batch_size, "Images in a step")
-      ->check(CLI::PositiveNumber)
-      ->capture_default_str();
-  command->add_option("--size", options->size, "Height and width of the images")
-      ->check(CLI::PositiveNumber);
-  command->add_option("--steps", options->steps, "Steps that are measured")
-      ->check(CLI::PositiveNumber)
-      ->capture_default_str();
-  command->add_option("--warmup-steps", options->warmup_steps, "Steps before")
-      ->check(CLI::NonNegativeNumber)
-      ->capture_default_str();
-  command->add_option("--threads", options->threads, "Threads that compute; 0: all")
-      ->check(CLI::Range(0, 1024));
-  command->add_flag("--json", options->json, "Print JSON");
-  command->callback([options] {
-    if (options->threads > 0) at::set_num_threads(options->threads);
-    bench_look(*options);
-  });
+  options->step.batch_size = 8;
+  options->step.steps = 3;
+  options->step.warmup_steps = 1;
+  add_step_flags(*command, options->step);
+  command->callback([options] { bench_look(*options); });
 }
 
 }  // namespace striate::cli

@@ -10,6 +10,7 @@
 
 #include "runtime/first_derivative.h"
 #include "runtime/grouped_convolution.h"
+#include "runtime/image_convolution.h"
 #include "runtime/winograd.h"
 
 namespace striate {
@@ -154,6 +155,9 @@ at::Tensor convolve(const Conv2d& conv, ConvolutionAlgorithm algorithm, const at
   }
   if (algorithm != ConvolutionAlgorithm::kDirect && can_be_grouped(conv, input)) {
     return grouped_convolution(conv, input, weight, bias);
+  }
+  if (algorithm == ConvolutionAlgorithm::kAuto && wants_image_gradient(conv, input)) {
+    return convolve_images(conv, input, weight, bias);
   }
   return convolve_directly(conv, input, weight, bias);
 }

@@ -34,6 +34,12 @@ Network::Network(Graph graph, uint64_t seed, Layout layout)
 }
 
 Network::Network(Graph graph, const Weights& weights, Layout layout)
+    : Network(std::move(graph), weights, layout, /*copy=*/true) {}
+
+Network::Network(Graph graph, Weights&& weights, Layout layout)
+    : Network(std::move(graph), weights, layout, /*copy=*/false) {}
+
+Network::Network(Graph graph, const Weights& weights, Layout layout, bool copy)
     : torch::nn::Module(graph.name()),
       graph_(std::move(graph)),
       layout_(layout),
@@ -46,9 +52,9 @@ Network::Network(Graph graph, const Weights& weights, Layout layout)
       register_tensor(spec, in_layout(at::zeros(spec.shape, type)));
       continue;
     }
-    // One copy, as the caller's tensors stay the caller's.
     const at::Tensor value = in_layout(found->second.detach().to(type));
-    register_tensor(spec, value.is_alias_of(found->second) ? value.clone() : value);
+    const bool shared = value.is_alias_of(found->second);
+    register_tensor(spec, shared && copy ? value.clone() : value);
   }
   plan();
 }

@@ -23,7 +23,7 @@ struct NodeValues::Parts {
 
 NodeValues::NodeValues(const Network& network, const std::string& node) {
   auto parts = std::make_unique<Parts>();
-  parts->network = derived_network(network, {.ends = {node}});
+  parts->network = derived_network(network, {.ends = {node}, .fold = false});
   parts->compute = predictor(*parts->network);
   parts_ = std::move(parts);
 }

@@ -15,9 +15,10 @@ namespace {
 // The batch-norm of each convolution that nothing else reads and nobody asked for.
 class Folds {
  public:
-  Folds(const Network& network, const std::set<int64_t>& wanted)
+  Folds(const Network& network, const std::set<int64_t>& wanted, bool fold)
       : norms_(network.graph().nodes().size()) {
     const Graph& graph = network.graph();
+    if (!fold) return;
     // In PyTorch's layout, numbers are to be PyTorch's.
     if (network.layout() == Layout::kContiguous || !network.execution().fuse) return;
     std::vector<std::vector<int64_t>> users(graph.nodes().size());
@@ -85,7 +86,7 @@ class Deriver {
         from_(network.graph()),
         derivation_(derivation),
         wanted_(wanted_nodes()),
-        folds_(network, wanted_),
+        folds_(network, wanted_, derivation.fold),
         result_(from_.name(), input_shape()),
         moved_(from_.nodes().size()) {}
 
@@ -99,7 +100,7 @@ class Deriver {
     for (const int64_t node : order_) {
       result_.set_output(from_.node({node}).name, moved_[static_cast<size_t>(node)]);
     }
-    auto derived = std::make_unique<Network>(result_, weights_, network_.layout());
+    auto derived = std::make_unique<Network>(result_, Weights(weights_), network_.layout());
     if (!network_.tensors().empty()) take_type_and_device(*derived);
     derived->set_execution(network_.execution());
     if (has_joins()) derived->use_column(network_.column());

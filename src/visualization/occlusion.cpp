@@ -60,7 +60,8 @@ at::Tensor occlusion(const Network& network, const at::Tensor& images, const Tar
         "leave pixels out: the stride is at most the window");
   }
   at::NoGradGuard no_grad;
-  const auto derived = derived_network(network, {.ends = {target_node(network.graph(), target)}});
+  const auto derived =
+      derived_network(network, {.ends = {target_node(network.graph(), target)}, .fold = false});
   const auto value_of = predictor(*derived);
   const int64_t height = images.size(2);
   const int64_t width = images.size(3);

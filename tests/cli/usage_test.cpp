@@ -90,6 +90,25 @@ TEST_F(Usage, BenchMeasuresEveryAttribution) {
   expect_failure({"bench", "look", "salience", "lenet5"}, 2, {"saliency"});
 }
 
+TEST_F(Usage, BenchMeasuresMaps) {
+  write_data();
+  for (const std::string method : {"exact", "barnes-hut", "interpolation"}) {
+    const Json result = json_of({"bench", "embed", "idx:data", "--split", "all", "--method", method,
+                                 "--limit", "60", "--components", "10", "--perplexity", "5",
+                                 "--iterations", "50", "--out", "map.safetensors", "--json"});
+    EXPECT_EQ(result["points"], 60);
+    EXPECT_EQ(result["iterations"], 300);
+    EXPECT_GT(result["divergence"], 0);
+    EXPECT_GT(result["trustworthiness"], 0.5);
+    EXPECT_GT(result["peak_memory_bytes"], 1000000);
+  }
+  const Outcome text = run({"bench", "embed", "idx:data", "--iterations", "1"});
+  EXPECT_TRUE(has(text.out, "divergence")) << text.err;
+  expect_failure({"bench", "embed", "idx:data", "--method", "umap"}, 2, {"barnes-hut"});
+  expect_failure({"bench", "embed", "idx:data", "--perplexity", "-1"}, 1, {"perplexity"});
+  expect_failure({"bench", "embed", "idx:nowhere"}, 1, {"nowhere"});
+}
+
 TEST_F(Usage, ModelsAsJsonListsEveryNetwork) {
   const Json models = json_of({"models", "--json"});
   std::vector<std::string> names;

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <torch/csrc/autograd/autograd.h>
 
+#include "runtime/image_convolution.h"
 #include "striate/base/error.h"
 
 namespace striate {
@@ -123,6 +124,45 @@ TEST(Convolution, ByWinogradIsTheSameForAnyNumberOfThreads) {
     at::set_num_threads(3);
     const auto three = run(c, ConvolutionAlgorithm::kWinograd, at::kFloat);
     for (size_t i = 0; i < 3; ++i) EXPECT_TRUE(one[i].equal(three[i])) << "value " << i;
+  }
+  at::set_num_threads(threads);
+}
+
+// Of images with few channels.
+const std::vector<Case> kImageCases = {
+    {{.out_channels = 64, .kernel_size = 7, .stride = 2, .padding = 3, .bias = false},
+     {2, 3, 90, 75}},
+    {{.out_channels = 16, .kernel_size = 11, .stride = 4, .padding = 2}, {1, 3, 67, 67}},
+    {{.out_channels = 24, .kernel_size = 3, .stride = 2}, {3, 4, 33, 20}},
+    {{.out_channels = 8, .kernel_size = {3, 5}, .padding = {0, 4}, .dilation = {2, 3}},
+     {2, 3, 40, 18}},
+    {{.out_channels = 8, .kernel_size = 2, .stride = 3}, {2, 2, 10, 11}},
+    {{.out_channels = 8, .kernel_size = 1, .stride = 40}, {1, 3, 100, 7}},
+};
+
+TEST(Convolution, OfImagesEqualsFloat64WithItsGradients) {
+  for (const Case& c : kImageCases) {
+    const at::Tensor images =
+        at::zeros(c.input).contiguous(at::MemoryFormat::ChannelsLast).requires_grad_();
+    EXPECT_TRUE(wants_image_gradient(c.conv, images));
+    EXPECT_FALSE(wants_image_gradient(c.conv, images.detach()));
+    const auto ours = run(c, ConvolutionAlgorithm::kAuto, at::kFloat);
+    const auto truth = run(c, ConvolutionAlgorithm::kDirect, at::kDouble);
+    EXPECT_LT(relative_error(ours[1], truth[1]), 1e-6);
+    for (size_t i = 0; i < truth.size(); ++i) {
+      EXPECT_LT(relative_error(ours[i], truth[i]), 3e-6) << "value " << i;
+    }
+  }
+}
+
+TEST(Convolution, OfImagesIsTheSameForAnyNumberOfThreads) {
+  const int threads = at::get_num_threads();
+  for (const Case& c : kImageCases) {
+    at::set_num_threads(1);
+    const auto one = run(c, ConvolutionAlgorithm::kAuto, at::kFloat);
+    at::set_num_threads(3);
+    const auto three = run(c, ConvolutionAlgorithm::kAuto, at::kFloat);
+    EXPECT_TRUE(one[1].equal(three[1]));
   }
   at::set_num_threads(threads);
 }

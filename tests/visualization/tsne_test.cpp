@@ -3,6 +3,7 @@
 #include <ATen/Functions.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -23,25 +24,42 @@ Affinities reference_affinities() {
                          {.perplexity = reference["perplexity"].get<double>(), .all_points = true});
 }
 
+Affinities scikit_learns_affinities() {
+  const Json& pairs = embedding_reference()["affinities"];
+  const auto points = static_cast<int32_t>(embedding_reference()["features"].size());
+  Affinities p{.begins = {0}};
+  for (int32_t i = 0; i < points; ++i) {
+    for (int32_t j = 0; j < points; ++j) {
+      if (i == j) continue;
+      const int32_t low = std::min(i, j);
+      const int32_t pair = low * points - low * (low + 1) / 2 + std::max(i, j) - low - 1;
+      p.columns.push_back(j);
+      p.values.push_back(pairs[static_cast<size_t>(pair)].get<float>());
+    }
+    p.begins.push_back(std::ssize(p.columns));
+  }
+  return p;
+}
+
 TEST(TsneTest, AffinitiesEqualScikitLearns) {
   const Affinities p = reference_affinities();
-  const Json& wanted = embedding_reference()["first_row_of_affinities"];
-  ASSERT_EQ(p.begins[1], 59);
+  const Affinities wanted = scikit_learns_affinities();
+  ASSERT_EQ(p.begins, wanted.begins);
+  ASSERT_EQ(p.columns, wanted.columns);
   double sum = 0;
   for (const float value : p.values) sum += value;
   EXPECT_NEAR(sum, 1, kFloat32);
-  for (size_t e = 0; e < 59; ++e) {
-    const double value = wanted[static_cast<size_t>(p.columns[e])].get<double>();
+  for (size_t e = 0; e < p.values.size(); ++e) {
     // scikit-learn finds the entropy to 1e-5.
-    EXPECT_NEAR(p.values[e], value, 1e-4 * value + 1e-9);
+    EXPECT_NEAR(p.values[e], wanted.values[e], 1e-4 * wanted.values[e] + 1e-9);
   }
 }
 
 TEST(TsneTest, GradientEqualsScikitLearns) {
   const Json& reference = embedding_reference();
-  const TsneGradient found = tsne_gradient(reference_affinities(), matrix(reference["map"]));
-  EXPECT_NEAR(found.divergence, reference["divergence"].get<double>(), 1e-5);
-  EXPECT_LT(relative_error(found.gradient, matrix(reference["gradient"])), 1e-5);
+  const TsneGradient found = tsne_gradient(scikit_learns_affinities(), matrix(reference["map"]));
+  EXPECT_NEAR(found.divergence, reference["divergence"].get<double>(), kFloat32);
+  EXPECT_LT(relative_error(found.gradient, matrix(reference["gradient"])), kFloat32);
 }
 
 TEST(TsneTest, GradientEqualsFiniteDifferences) {

@@ -16,7 +16,6 @@ from sklearn.decomposition import PCA
 from sklearn.manifold import trustworthiness
 from sklearn.manifold._t_sne import _joint_probabilities, _kl_divergence
 from sklearn.metrics import pairwise_distances
-from scipy.spatial.distance import squareform
 
 POINTS, FEATURES, PERPLEXITY, NEIGHBOURS = 60, 6, 10, 5
 
@@ -54,7 +53,8 @@ def main():
         "cosine": nearest(features, "cosine"),
         "trustworthiness": trustworthiness(features, points, n_neighbors=NEIGHBOURS),
         "perplexity": PERPLEXITY,
-        "first_row_of_affinities": squareform(joint)[0].tolist(),
+        # Of the pairs (0, 1), (0, 2), …; as many digits as float32 has.
+        "affinities": [float(f"{p:.9g}") for p in joint],
         "divergence": divergence,
         "gradient": gradient.reshape(POINTS, 2).tolist(),
     }

@@ -47,6 +47,8 @@ class Network final : public torch::nn::Module {
   Network(Graph graph, uint64_t seed, Layout layout = Layout::kChannelsLast);
   /// With these weights, as float32; nothing is drawn. @throws ShapeError  as `check_weights`.
   Network(Graph graph, const Weights& weights, Layout layout = Layout::kChannelsLast);
+  /// The same without a copy of tensors that have the type and the layout already: it shares them.
+  Network(Graph graph, Weights&& weights, Layout layout = Layout::kChannelsLast);
   ~Network() override;
   Network(const Network&) = delete;
   Network& operator=(const Network&) = delete;
@@ -100,6 +102,7 @@ class Network final : public torch::nn::Module {
   const std::vector<TensorSpec>& specs() const { return specs_; }
 
  private:
+  Network(Graph graph, const Weights& weights, Layout layout, bool copy);
   void register_tensor(const TensorSpec& spec, const at::Tensor& value);
   void plan();
   /// What drop-path and stochastic depth leave of the network in this pass: for each node, which of
