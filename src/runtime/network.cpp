@@ -33,13 +33,7 @@ Network::Network(Graph graph, uint64_t seed, Layout layout)
   plan();
 }
 
-Network::Network(Graph graph, const Weights& weights, Layout layout)
-    : Network(std::move(graph), weights, layout, /*copy=*/true) {}
-
-Network::Network(Graph graph, Weights&& weights, Layout layout)
-    : Network(std::move(graph), weights, layout, /*copy=*/false) {}
-
-Network::Network(Graph graph, const Weights& weights, Layout layout, bool copy)
+Network::Network(Graph graph, const Weights& weights, Layout layout, WeightMemory memory)
     : torch::nn::Module(graph.name()),
       graph_(std::move(graph)),
       layout_(layout),
@@ -54,7 +48,7 @@ Network::Network(Graph graph, const Weights& weights, Layout layout, bool copy)
     }
     const at::Tensor value = in_layout(found->second.detach().to(type));
     const bool shared = value.is_alias_of(found->second);
-    register_tensor(spec, shared && copy ? value.clone() : value);
+    register_tensor(spec, shared && memory == WeightMemory::kCopied ? value.clone() : value);
   }
   plan();
 }

@@ -100,7 +100,8 @@ class Deriver {
     for (const int64_t node : order_) {
       result_.set_output(from_.node({node}).name, moved_[static_cast<size_t>(node)]);
     }
-    auto derived = std::make_unique<Network>(result_, Weights(weights_), network_.layout());
+    auto derived =
+        std::make_unique<Network>(result_, weights_, network_.layout(), WeightMemory::kShared);
     if (!network_.tensors().empty()) take_type_and_device(*derived);
     derived->set_execution(network_.execution());
     if (has_joins()) derived->use_column(network_.column());

@@ -172,6 +172,15 @@ TEST(Network, OfWeightsIsTheNetworkThatTheyCameFrom) {
   EXPECT_THROW(Network(small_residual_network(), Weights{}), ShapeError);
 }
 
+TEST(Network, CanShareTheWeightsThatItIsMadeOf) {
+  Network from(small_residual_network(), 1);
+  const Network same(small_residual_network(), weights_of(from), Layout::kChannelsLast,
+                     WeightMemory::kShared);
+  for (const auto& [key, tensor] : from.tensors()) {
+    EXPECT_TRUE(tensor.is_alias_of(same.tensor(key))) << key;
+  }
+}
+
 TEST(Network, KeepsItsCountersWhole) {
   Network network(small_residual_network(), 1);
   network.to(at::kDouble);

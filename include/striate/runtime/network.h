@@ -38,6 +38,10 @@ using NamedValues = std::map<std::string, at::Tensor>;
 /// faster; contiguous is PyTorch's default, and rounds as it does.
 enum class Layout { kChannelsLast, kContiguous };
 
+/// Whether a network that is made of weights has a copy of them, or shares those that have its type
+/// and layout already.
+enum class WeightMemory { kCopied, kShared };
+
 /// A graph with weights, to train or to run. It is a torch::nn::Module whose parameters and buffers
 /// have the published names, so it works with any LibTorch program. float32 or float64 (`to`), on
 /// the CPU or on CUDA.
@@ -46,9 +50,8 @@ class Network final : public torch::nn::Module {
   /// Weights start from the graph's initialization; the same seed gives the same weights.
   Network(Graph graph, uint64_t seed, Layout layout = Layout::kChannelsLast);
   /// With these weights, as float32; nothing is drawn. @throws ShapeError  as `check_weights`.
-  Network(Graph graph, const Weights& weights, Layout layout = Layout::kChannelsLast);
-  /// The same without a copy of tensors that have the type and the layout already: it shares them.
-  Network(Graph graph, Weights&& weights, Layout layout = Layout::kChannelsLast);
+  Network(Graph graph, const Weights& weights, Layout layout = Layout::kChannelsLast,
+          WeightMemory memory = WeightMemory::kCopied);
   ~Network() override;
   Network(const Network&) = delete;
   Network& operator=(const Network&) = delete;
@@ -102,7 +105,6 @@ class Network final : public torch::nn::Module {
   const std::vector<TensorSpec>& specs() const { return specs_; }
 
  private:
-  Network(Graph graph, const Weights& weights, Layout layout, bool copy);
   void register_tensor(const TensorSpec& spec, const at::Tensor& value);
   void plan();
   /// What drop-path and stochastic depth leave of the network in this pass: for each node, which of
