@@ -1,0 +1,3 @@
+#include "striate/sequence/words.h"
+
+#include <gtest/gtest.h>
