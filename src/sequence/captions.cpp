@@ -161,4 +161,13 @@ CaptionData read_captions(const fs::path& folder, CaptionOptions options) {
   return collector.finish(folder.string());
 }
 
+fs::path parse_captions(const std::string& spelling) {
+  const std::string kind = "captions:";
+  if (!spelling.starts_with(kind) || spelling.size() == kind.size()) {
+    throw LookupError(fmt::format("\"{}\" names no folder of captions", spelling),
+                      "write captions:DIR");
+  }
+  return spelling.substr(kind.size());
+}
+
 }  // namespace striate

@@ -43,4 +43,7 @@ struct CaptionOptions {
 /// unknown split, an empty caption, an image without a file, without a caption or of two splits.
 CaptionData read_captions(const std::filesystem::path& folder, CaptionOptions options = {});
 
+/// The folder of `captions:DIR`. @throws LookupError  of another form.
+std::filesystem::path parse_captions(const std::string& spelling);
+
 }  // namespace striate
