@@ -2,6 +2,7 @@
 // Translation, 2002, https://aclanthology.org/P02-1040, as the evaluation of COCO captions has it.
 #include <cmath>
 
+#include "sequence/check_cases.h"
 #include "sequence/ngrams.h"
 #include "striate/sequence/caption_metrics.h"
 
@@ -16,6 +17,7 @@ constexpr double kTiny = 1e-15;
 }  // namespace
 
 std::array<double, 4> caption_bleu(std::span<const CaptionCase> cases) {
+  check_cases(cases);
   NgramMatches sums;
   double length = 0;
   double reference_length = 0;

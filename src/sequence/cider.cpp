@@ -5,6 +5,7 @@
 #include <cmath>
 #include <stdexcept>
 
+#include "sequence/check_cases.h"
 #include "sequence/ngrams.h"
 #include "striate/sequence/caption_metrics.h"
 
@@ -78,6 +79,7 @@ double CiderD::score(const Tokens& hypothesis, size_t image) const {
 }
 
 double cider_d(std::span<const CaptionCase> cases) {
+  check_cases(cases);
   std::vector<std::vector<Tokens>> references;
   for (const CaptionCase& item : cases) references.push_back(item.references);
   const CiderD cider(references);

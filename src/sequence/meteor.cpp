@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "sequence/check_cases.h"
 #include "sequence/meteor_words.h"
 #include "striate/sequence/caption_metrics.h"
 
@@ -176,6 +177,7 @@ Statistics best_statistics(const CaptionCase& item) {
 }  // namespace
 
 double meteor(std::span<const CaptionCase> cases) {
+  check_cases(cases);
   Statistics sums;
   for (const CaptionCase& item : cases) {
     const Statistics own = best_statistics(item);

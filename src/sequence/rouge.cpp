@@ -3,6 +3,7 @@
 // recall are each the best of all, as in the evaluation of COCO captions.
 #include <algorithm>
 
+#include "sequence/check_cases.h"
 #include "striate/sequence/caption_metrics.h"
 
 namespace striate {
@@ -40,6 +41,7 @@ double f_measure(const CaptionCase& item) {
 }  // namespace
 
 double rouge_l(std::span<const CaptionCase> cases) {
+  check_cases(cases);
   double sum = 0;
   for (const CaptionCase& item : cases) sum += f_measure(item);
   return sum / static_cast<double>(cases.size());

@@ -83,6 +83,10 @@ TEST(CaptionMetrics, OneWordAndNoWordAreFinite) {
 
 TEST(CaptionMetrics, NothingToScoreIsAnError) {
   EXPECT_THROW(caption_scores({}), std::invalid_argument);
+  EXPECT_THROW(caption_bleu({}), std::invalid_argument);
+  EXPECT_THROW(meteor({}), std::invalid_argument);
+  EXPECT_THROW(rouge_l({}), std::invalid_argument);
+  EXPECT_THROW(cider_d({}), std::invalid_argument);
   const std::vector<CaptionCase> cases = {{{"dog"}, {{"dog"}}}, {{"dog"}, {}}};
   EXPECT_TRUE(
       has(problem_of<std::invalid_argument>([&] { caption_scores(cases); }).message, "caption 2"));

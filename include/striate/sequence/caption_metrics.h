@@ -24,7 +24,7 @@ struct CaptionScores {
   double cider_d = 0;  ///< in [0, 10]; the others in [0, 1]
 };
 
-/// All of the below. @throws std::invalid_argument  no cases, or one without references.
+/// All of the below. Each throws std::invalid_argument for no cases, or one without references.
 CaptionScores caption_scores(std::span<const CaptionCase> cases);
 
 /// BLEU-1 to BLEU-4 of a corpus: clipped precisions, the closest reference length; without
