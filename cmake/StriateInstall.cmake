@@ -6,7 +6,7 @@ include(CMakePackageConfigHelpers)
 add_library(striate_all INTERFACE)
 add_library(striate::striate ALIAS striate_all)
 set_target_properties(striate_all PROPERTIES EXPORT_NAME striate)
-set(rooms base kernels graph models image runtime data training visualization report)
+set(rooms base kernels graph models image runtime data training sequence visualization report)
 foreach(room IN LISTS rooms)
   target_link_libraries(striate_all INTERFACE striate_${room})
   list(APPEND room_targets striate_${room})
@@ -17,7 +17,9 @@ install(TARGETS striate_all ${room_targets} EXPORT striate
         ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(EXPORT striate NAMESPACE striate:: DESTINATION ${package_dir} FILE striateTargets.cmake)
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/striate DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
-install(FILES ${PROJECT_SOURCE_DIR}/cmake/FindLibTorch.cmake DESTINATION ${package_dir})
+install(FILES ${PROJECT_SOURCE_DIR}/cmake/FindLibTorch.cmake
+              ${PROJECT_SOURCE_DIR}/cmake/FindStemmer.cmake
+              ${PROJECT_SOURCE_DIR}/cmake/FindUtf8proc.cmake DESTINATION ${package_dir})
 
 configure_package_config_file(${PROJECT_SOURCE_DIR}/cmake/striateConfig.cmake.in
   ${PROJECT_BINARY_DIR}/striateConfig.cmake INSTALL_DESTINATION ${package_dir})

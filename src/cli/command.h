@@ -22,6 +22,7 @@ void add_models(CLI::App& program);
 void add_predict(CLI::App& program);
 void add_recipes(CLI::App& program);
 void add_run(CLI::App& program);
+void add_score(CLI::App& program);
 void add_summary(CLI::App& program);
 void add_train(CLI::App& program);
 

@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "cli/command.h"
+#include "cli/data_text.h"
 #include "cli/options.h"
 #include "striate/base/text.h"
 #include "striate/data/dataset.h"
@@ -68,6 +69,10 @@ std::string describe(const Json& report) {
 }
 
 void describe_data(const std::string& spelling, bool json) {
+  if (is_text_data(spelling)) {
+    const Json report = text_data_report(spelling);
+    return json ? print(report) : print(describe_text_data(report));
+  }
   const Json report = {{"data", spelling},
                        {"train", describe_split(*open_dataset(spelling, Split::kTrain))},
                        {"test", describe_split(*open_dataset(spelling, Split::kTest))}};
@@ -102,7 +107,8 @@ void add_data(CLI::App& program) {
   CLI::App* command = program.add_subcommand("data", "What a data set holds, and packing it");
   const auto spelling = std::make_shared<std::string>();
   const auto json = std::make_shared<bool>(false);
-  command->add_option("data", *spelling, kDataSpellings);
+  command->add_option("data", *spelling,
+                      std::string(kDataSpellings) + "; captions:DIR or pairs:FILE_A:FILE_B");
   command->add_flag("--json", *json, "Print JSON");
   command->require_subcommand(0, 1);
   add_pack(*command);

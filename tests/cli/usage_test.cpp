@@ -7,9 +7,9 @@
 namespace striate {
 namespace {
 
-const std::vector<std::string> kVerbs = {"models",  "summary", "train",   "evaluate",
-                                         "predict", "compare", "recipes", "data",
-                                         "convert", "run",     "bench",   "doctor"};
+const std::vector<std::string> kVerbs = {"models",  "summary", "train", "evaluate", "predict",
+                                         "compare", "recipes", "data",  "score",    "convert",
+                                         "run",     "bench",   "doctor"};
 
 using Usage = Program;
 
