@@ -18,10 +18,11 @@ ALLOWED = {
     "runtime": ["base", "kernels", "graph"],
     "data": ["base", "image"],
     "training": ["base", "kernels", "graph", "models", "image", "runtime", "data"],
+    "sequence": ["base", "kernels", "graph", "image", "runtime", "data", "training"],
     "visualization": ["base", "kernels", "graph", "image", "runtime"],
     "report": ["base", "image"],
-    "cli": ["base", "graph", "models", "image", "runtime", "data", "training", "visualization",
-            "report"],
+    "cli": ["base", "graph", "models", "image", "runtime", "data", "training", "sequence",
+            "visualization", "report"],
 }
 WITHOUT_LIBTORCH = ["base", "kernels", "graph", "models", "image", "report"]
 INCLUDE = re.compile(r'^\s*#include\s+[<"]([^>"]+)[>"]')
