@@ -75,9 +75,12 @@ Measurement measurement(const Options& options) {
 }
 
 void bench_training(const Options& options) {
+  const LanguageModelEntry* const language = find_language_model(options.model);
+  if (language != nullptr) return bench_language(*language, measurement(options));
   const std::unique_ptr<Network> network = make_network(options);
   network->set_checkpoint_stages(options.checkpoint_stages);
-  Optimizer optimizer(*network, {.learning_rate = 1e-4, .momentum = 0.9, .weight_decay = 1e-4});
+  Optimizer optimizer(network->tensors(),
+                      {.learning_rate = 1e-4, .momentum = 0.9, .weight_decay = 1e-4});
   const Batch batch = random_batch(network->graph(), options.batch_size);
   measure(measurement(options), [&] {
     const NamedValues outputs = network->forward(batch.images, ForwardOptions{});
@@ -146,30 +149,32 @@ void measure(const Measurement& measurement, const std::function<void()>& step) 
   const int64_t peak_memory_bytes = resources().ru_maxrss * 1024;
   std::ranges::sort(seconds);
   const double median = seconds[seconds.size() / 2];
-  const double speed = static_cast<double>(measurement.batch_size) / median;
+  const int64_t items = measurement.batch_size * measurement.chunk;
+  const double speed = static_cast<double>(items) / median;
   if (measurement.json) {
     return print(Json{{"model", measurement.model},
                       {"batch_size", measurement.batch_size},
+                      {"chunk", measurement.chunk},
                       {"threads", at::get_num_threads()},
                       {"median_seconds", median},
                       {"fastest_seconds", seconds.front()},
                       {"slowest_seconds", seconds.back()},
-                      {"images_per_second", speed},
+                      {measurement.unit + "_per_second", speed},
                       {"fresh_pages_per_step", fresh_pages},
                       {"peak_memory_bytes", peak_memory_bytes}});
   }
   print(fmt::format(
-      "{}, batches of {}, {} threads: {:.1f} images/s (median of {} steps {:.4f} s, {:.4f} to "
+      "{}, batches of {}, {} threads: {:.1f} {}/s (median of {} steps {:.4f} s, {:.4f} to "
       "{:.4f}), {} fresh pages a step; at most {:.0f} MB of memory\n",
-      measurement.model, measurement.batch_size, at::get_num_threads(), speed, measurement.steps,
-      median, seconds.front(), seconds.back(), fresh_pages,
+      measurement.model, measurement.batch_size, at::get_num_threads(), speed, measurement.unit,
+      measurement.steps, median, seconds.front(), seconds.back(), fresh_pages,
       static_cast<double>(peak_memory_bytes) / 1e6));
 }
 
 void add_bench(CLI::App& program) {
   CLI::App* command = program.add_subcommand("bench", "Measure speed and memory");
   command->require_subcommand(1);
-  add_mode(*command, "train", "Training steps on random images", bench_training);
+  add_mode(*command, "train", "Training steps on random images or tokens", bench_training);
   add_mode(*command, "infer", "Predictions of random images", bench_inference);
   add_data_mode(*command);
   add_embed_mode(*command);

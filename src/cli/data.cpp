@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "cli/command.h"
+#include "cli/language.h"
 #include "cli/options.h"
 #include "striate/base/text.h"
 #include "striate/data/dataset.h"
@@ -67,7 +68,23 @@ std::string describe(const Json& report) {
   return text + aligned_table(rows, "lr");
 }
 
+std::string describe_parts(const Json& text) {
+  std::vector<std::vector<std::string>> rows = {
+      {"unit", "train", "validation", "test", "different"}};
+  for (const char* unit : {"characters", "words"}) {
+    rows.push_back({unit});
+    for (const char* part : {"train", "validation", "test", "different"}) {
+      rows.back().push_back(with_thousands(text[unit][part].get<int64_t>()));
+    }
+  }
+  return aligned_table(rows, "lr");
+}
+
 void describe_data(const std::string& spelling, bool json) {
+  if (spelling.starts_with("text:")) {
+    const Json report = describe_text(spelling);
+    return json ? print(report) : print(describe_parts(report));
+  }
   const Json report = {{"data", spelling},
                        {"train", describe_split(*open_dataset(spelling, Split::kTrain))},
                        {"test", describe_split(*open_dataset(spelling, Split::kTest))}};

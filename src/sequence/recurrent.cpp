@@ -11,11 +11,14 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/_pack_padded_sequence.h>
 #include <ATen/ops/_pad_packed_sequence.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/dropout.h>
 #include <ATen/ops/gru.h>
 #include <ATen/ops/linear.h>
 #include <ATen/ops/lstm.h>
 #include <ATen/ops/rnn_tanh.h>
 #include <ATen/ops/sigmoid.h>
+#include <ATen/ops/stack.h>
 #include <ATen/ops/tanh.h>
 #include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros.h>
@@ -26,6 +29,7 @@
 #include <numeric>
 #include <stdexcept>
 
+#include "sequence/lstm.h"
 #include "striate/base/error.h"
 #include "striate/graph/graph.h"
 #include "striate/runtime/initialize.h"
@@ -120,6 +124,24 @@ RecurrentState reordered(const RecurrentState& state, const at::Tensor& order) {
 
 }  // namespace
 
+std::vector<std::pair<std::string, std::vector<int64_t>>> recurrent_shapes(
+    const RecurrentOptions& options) {
+  std::vector<std::pair<std::string, std::vector<int64_t>>> shapes;
+  const int64_t rows = gates_of(options.cell) * options.hidden_size;
+  for (int64_t layer = 0; layer < options.layers; ++layer) {
+    const int64_t input =
+        layer == 0 ? options.input_size : options.hidden_size * directions(options);
+    for (int64_t direction = 0; direction < directions(options); ++direction) {
+      const std::string end = fmt::format("_l{}{}", layer, direction == 1 ? "_reverse" : "");
+      shapes.emplace_back("weight_ih" + end, Shape{rows, input});
+      shapes.emplace_back("weight_hh" + end, Shape{rows, options.hidden_size});
+      shapes.emplace_back("bias_ih" + end, Shape{rows});
+      shapes.emplace_back("bias_hh" + end, Shape{rows});
+    }
+  }
+  return shapes;
+}
+
 Recurrent::Recurrent(const RecurrentOptions& options, uint64_t seed) : options_(options) {
   if (options.input_size < 1 || options.hidden_size < 1 || options.layers < 1) {
     throw std::invalid_argument(
@@ -129,21 +151,9 @@ Recurrent::Recurrent(const RecurrentOptions& options, uint64_t seed) : options_(
   if (!(options.dropout >= 0 && options.dropout < 1)) {
     throw std::invalid_argument(fmt::format("dropout {} is not in [0, 1)", options.dropout));
   }
-  const int64_t rows = gates_of(options.cell) * options.hidden_size;
   const double bound = 1 / std::sqrt(static_cast<double>(options.hidden_size));
-  for (int64_t layer = 0; layer < options.layers; ++layer) {
-    const int64_t input =
-        layer == 0 ? options.input_size : options.hidden_size * directions(options);
-    for (int64_t direction = 0; direction < directions(options); ++direction) {
-      const std::string end = fmt::format("_l{}{}", layer, direction == 1 ? "_reverse" : "");
-      for (const auto& [name, shape] :
-           {std::pair{"weight_ih", Shape{rows, input}},
-            std::pair{"weight_hh", Shape{rows, options.hidden_size}},
-            std::pair{"bias_ih", Shape{rows}}, std::pair{"bias_hh", Shape{rows}}}) {
-        const std::string key = name + end;
-        weights_.push_back(register_parameter(key, initial_weight(key, shape, bound, seed)));
-      }
-    }
+  for (const auto& [key, shape] : recurrent_shapes(options)) {
+    weights_.push_back(register_parameter(key, initial_weight(key, shape, bound, seed)));
   }
 }
 
@@ -176,7 +186,9 @@ RecurrentState Recurrent::checked(const at::Tensor& x, const RecurrentState& sta
 }
 
 RecurrentOutput Recurrent::forward(const at::Tensor& x, const RecurrentState& state) {
-  const auto [h, c] = checked(x, state);
+  const RecurrentState initial = checked(x, state);
+  if (options_.cell == Cell::kLstm && has_lstm_layer(x)) return forward_lstm(x, initial);
+  const auto& [h, c] = initial;
   const auto& o = options_;
   RecurrentOutput out;
   switch (o.cell) {
@@ -193,6 +205,29 @@ RecurrentOutput Recurrent::forward(const at::Tensor& x, const RecurrentState& st
           x, {h, c}, weights_, true, o.layers, o.dropout, is_training(), o.bidirectional, false);
       break;
   }
+  return out;
+}
+
+RecurrentOutput Recurrent::forward_lstm(const at::Tensor& x, const RecurrentState& state) {
+  RecurrentOutput out{.y = x, .state = {}};
+  std::vector<at::Tensor> hs;
+  std::vector<at::Tensor> cs;
+  for (int64_t layer = 0; layer < options_.layers; ++layer) {
+    const at::Tensor input = layer == 0 ? x : at::dropout(out.y, options_.dropout, is_training());
+    std::vector<at::Tensor> ys;
+    for (int64_t direction = 0; direction < directions(options_); ++direction) {
+      const bool reverse = direction == 1;
+      const auto index = static_cast<int64_t>(hs.size());
+      const RecurrentOutput one =
+          lstm_layer(reverse ? input.flip(0) : input, {.h = state.h[index], .c = state.c[index]},
+                     weights(layer, reverse));
+      ys.push_back(reverse ? one.y.flip(0) : one.y);
+      hs.push_back(one.state.h);
+      cs.push_back(one.state.c);
+    }
+    out.y = ys.size() == 1 ? ys.front() : at::cat(ys, 2);
+  }
+  out.state = {.h = at::stack(hs), .c = at::stack(cs)};
   return out;
 }
 

@@ -4,6 +4,8 @@
 #include <torch/nn/module.h>
 
 #include <cstdint>
+#include <string>
+#include <utility>
 #include <vector>
 
 namespace striate {
@@ -50,6 +52,10 @@ struct RecurrentOptions {
   double dropout = 0;  ///< of what a layer gives to the next, in training; in [0, 1)
 };
 
+/// The key and shape of each weight, in PyTorch's order.
+std::vector<std::pair<std::string, std::vector<int64_t>>> recurrent_shapes(
+    const RecurrentOptions& options);
+
 struct RecurrentOutput {
   at::Tensor y;  ///< (T, N, D * H): of the last layer at every step, D = 2 if bidirectional
   RecurrentState state;
@@ -81,6 +87,7 @@ class Recurrent final : public torch::nn::Module {
   RecurrentState zero_state(int64_t n) const;
 
  private:
+  RecurrentOutput forward_lstm(const at::Tensor& x, const RecurrentState& state);
   RecurrentOutput forward_packed(const at::Tensor& data, const at::Tensor& batch_sizes,
                                  const RecurrentState& state);
   RecurrentState checked(const at::Tensor& x, const RecurrentState& state) const;
