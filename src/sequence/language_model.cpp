@@ -179,11 +179,14 @@ std::map<std::string, std::string> language_model_metadata(const LanguageModelEn
 }
 
 LoadedLanguageModel load_language_model(const Weights& weights, const std::string& origin) {
+  if (!is_language_model(weights)) {
+    throw LookupError(origin + " holds no language model",
+                      "striate train char_lstm --data text:FILE makes one");
+  }
   const auto text = [&](const char* key) {
     const auto found = weights.metadata.find(key);
     if (found == weights.metadata.end()) {
-      throw LookupError(fmt::format("{} holds no language model: it has no {}", origin, key),
-                        "striate train char_lstm --data text:FILE makes one");
+      throw FormatError(fmt::format("{}: its metadata lacks {}", origin, key));
     }
     return found->second;
   };

@@ -231,6 +231,9 @@ TEST(LoadLanguageModel, RefusesDamagedFiles) {
     return weights;
   };
   EXPECT_THROW(load_language_model(with("striate.model", "char_lsmt"), "it"), LookupError);
+  Weights unnamed = whole;
+  unnamed.metadata.erase("striate.model");
+  EXPECT_THROW(load_language_model(unnamed, "it"), FormatError);
   EXPECT_THROW(load_language_model(with("striate.vocabulary", "[1]"), "it"), FormatError);
   EXPECT_THROW(load_language_model(with("striate.vocabulary", R"(["a"])"), "it"), ShapeError);
   EXPECT_THROW(load_language_model(with("striate.language_model", "{}"), "it"), FormatError);
