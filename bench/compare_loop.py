@@ -86,7 +86,7 @@ def main():
             for who, run in contestants.items():
                 # The last epoch's: the first warms up.
                 last = json.loads(run(network, LOOPS[network], options).splitlines()[-1])
-                speeds.setdefault(who, []).append(last["images_per_second"])
+                speeds.setdefault(who, []).append(last["items_per_second"])
                 losses[who] = last["train_loss"]
         median = {who: statistics.median(values) for who, values in speeds.items()}
         for who, values in speeds.items():

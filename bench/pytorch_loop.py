@@ -130,7 +130,7 @@ def main():
             count += len(labels)
         seconds = time.perf_counter() - start
         print(json.dumps({"epoch": epoch + 1, "images": count, "seconds": seconds,
-                          "images_per_second": count / seconds, "train_loss": total_loss / count,
+                          "items_per_second": count / seconds, "train_loss": total_loss / count,
                           "train_accuracy": correct / count}), flush=True)
 
 

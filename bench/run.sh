@@ -6,6 +6,7 @@
 #   bench/run.sh loop [--networks NETWORK…] [--rounds N] …      whole training loops, with data
 #   bench/run.sh data [FOLDER] [--rounds N] …                   from JPEG files to batches, beside torchvision
 #   bench/run.sh start [--runs N] …                             one photo by a process that starts for it
+#   bench/run.sh language [--models MODEL…] [--rounds N] …     training steps of language models
 #   bench/run.sh look [--methods METHOD…] [--rounds N] …        attributions of a ResNet-50, beside captum
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -34,6 +35,6 @@ fi
 cmake --preset release >/dev/null
 cmake --build --preset release >/dev/null
 case "$mode" in
-  data | look | loop | start) exec "$venv/bin/python" "bench/compare_$mode.py" "$@" ;;
+  data | language | look | loop | start) exec "$venv/bin/python" "bench/compare_$mode.py" "$@" ;;
 esac
 exec "$venv/bin/python" bench/compare.py "$mode" "$@"

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
 #include <vector>
 
 #include "striate/base/file.h"
@@ -33,6 +34,10 @@ Json parse_json(const std::string& text, const std::string& origin) {
 
 Json read_json(const std::filesystem::path& path) {
   return parse_json(read_text(path), path.string());
+}
+
+Json finite_or_null(double value) {
+  return std::isfinite(value) ? Json(value) : Json();
 }
 
 JsonReader::JsonReader(const Json& object, std::string where)

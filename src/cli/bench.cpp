@@ -45,9 +45,12 @@ rusage resources() {
 }
 
 void bench_training(const Options& options) {
+  const LanguageModelEntry* const language = find_language_model(options.step.model);
+  if (language != nullptr) return bench_language(*language, options.step);
   const std::unique_ptr<Network> network = make_network(options);
   network->set_checkpoint_stages(options.checkpoint_stages);
-  Optimizer optimizer(*network, {.learning_rate = 1e-4, .momentum = 0.9, .weight_decay = 1e-4});
+  Optimizer optimizer(network->tensors(),
+                      {.learning_rate = 1e-4, .momentum = 0.9, .weight_decay = 1e-4});
   const Graph& graph = network->graph();
   const at::Tensor images = random_images(graph, options.step.batch_size);
   const int64_t classes = graph.shape(graph.outputs().front().second)[0];
@@ -119,7 +122,7 @@ at::Tensor random_images(const Graph& graph, int64_t batch_size) {
   return at::randn(shape);
 }
 
-void measure(const StepOptions& options, const std::function<void()>& step) {
+void measure(const StepOptions& options, const std::function<void()>& step, const Items& items) {
   if (options.threads > 0) at::set_num_threads(options.threads);
   for (int64_t i = 0; i < options.warmup_steps; ++i) step();
   std::vector<double> seconds;
@@ -134,29 +137,31 @@ void measure(const StepOptions& options, const std::function<void()>& step) {
   const int64_t peak_memory_bytes = resources().ru_maxrss * 1024;
   std::ranges::sort(seconds);
   const double median = seconds[seconds.size() / 2];
-  const double speed = static_cast<double>(options.batch_size) / median;
+  const double speed = static_cast<double>(options.batch_size * items.count) / median;
   if (options.json) {
     return print(Json{{"model", options.model},
                       {"batch_size", options.batch_size},
+                      {"items", items.count},
                       {"threads", at::get_num_threads()},
                       {"median_seconds", median},
                       {"fastest_seconds", seconds.front()},
                       {"slowest_seconds", seconds.back()},
-                      {"images_per_second", speed},
+                      {items.name + "_per_second", speed},
                       {"fresh_pages_per_step", fresh_pages},
                       {"peak_memory_bytes", peak_memory_bytes}});
   }
   print(fmt::format(
-      "{}, batches of {}, {} threads: {:.1f} images/s (median of {} steps {:.4f} s, {:.4f} to "
+      "{}, batches of {}, {} threads: {:.1f} {}/s (median of {} steps {:.4f} s, {:.4f} to "
       "{:.4f}), {} fresh pages a step; at most {:.0f} MB of memory\n",
-      options.model, options.batch_size, at::get_num_threads(), speed, options.steps, median,
-      seconds.front(), seconds.back(), fresh_pages, static_cast<double>(peak_memory_bytes) / 1e6));
+      options.model, options.batch_size, at::get_num_threads(), speed, items.name, options.steps,
+      median, seconds.front(), seconds.back(), fresh_pages,
+      static_cast<double>(peak_memory_bytes) / 1e6));
 }
 
 void add_bench(CLI::App& program) {
   CLI::App* command = program.add_subcommand("bench", "Measure speed and memory");
   command->require_subcommand(1);
-  add_mode(*command, "train", "Training steps on random images", bench_training);
+  add_mode(*command, "train", "Training steps on random images or tokens", bench_training);
   add_mode(*command, "infer", "Predictions of random images", bench_inference);
   add_data_mode(*command);
   add_embed_mode(*command);

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "striate/graph/graph.h"
+#include "striate/sequence/language_model.h"
 
 namespace striate::cli {
 
@@ -33,7 +34,16 @@ void add_step_flags(CLI::App& command, StepOptions& options);
 Graph graph_for(const StepOptions& options);
 /// Images of the network's input, from a seed.
 at::Tensor random_images(const Graph& graph, int64_t batch_size);
+/// How many of what each member of a batch holds.
+struct Items {
+  int64_t count = 1;
+  std::string name = "images";
+};
 /// Times steps by so many threads, and prints their median, the spread, and the peak of memory.
-void measure(const StepOptions& options, const std::function<void()>& step);
+void measure(const StepOptions& options, const std::function<void()>& step,
+             const Items& items = {});
+
+/// `bench train` of a language model, by its usual recipe, on random tokens.
+void bench_language(const LanguageModelEntry& entry, const StepOptions& options);
 
 }  // namespace striate::cli

@@ -23,6 +23,7 @@ void add_predict(CLI::App& program);
 void add_recipes(CLI::App& program);
 void add_run(CLI::App& program);
 void add_score(CLI::App& program);
+void add_sample(CLI::App& program);
 void add_summary(CLI::App& program);
 void add_train(CLI::App& program);
 
@@ -45,6 +46,8 @@ const std::atomic<bool>& stop_requested();
 /// Results go to the standard output, one JSON document or text; all else to the standard error.
 void print(const std::string& text);
 void print(const Json& json);
+/// Text that is read while it comes.
+void stream(const std::string& piece);
 void note(const std::string& text);
 
 }  // namespace striate::cli

@@ -9,6 +9,7 @@
 #include "striate/base/file.h"
 #include "striate/base/text.h"
 #include "striate/report/plot.h"
+#include "striate/sequence/language_model.h"
 
 namespace striate::cli {
 
@@ -67,6 +68,10 @@ std::vector<std::string> row(const Options& options, const Json& result) {
 std::vector<PlannedRun> plan(const Options& options) {
   std::vector<PlannedRun> runs;
   for (const std::string& model : options.models) {
+    if (find_language_model(model) != nullptr) {
+      throw UsageError(
+          fmt::format("{} is a language model: compare trains networks for images", model));
+    }
     runs.push_back({resolve(model, options.training), fs::path(options.out) / model});
   }
   return runs;

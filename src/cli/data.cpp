@@ -107,8 +107,9 @@ void add_data(CLI::App& program) {
   CLI::App* command = program.add_subcommand("data", "What a data set holds, and packing it");
   const auto spelling = std::make_shared<std::string>();
   const auto json = std::make_shared<bool>(false);
-  command->add_option("data", *spelling,
-                      std::string(kDataSpellings) + "; captions:DIR or pairs:FILE_A:FILE_B");
+  command->add_option(
+      "data", *spelling,
+      std::string(kDataSpellings) + "; text:FILE, captions:DIR or pairs:FILE_A:FILE_B");
   command->add_flag("--json", *json, "Print JSON");
   command->require_subcommand(0, 1);
   add_pack(*command);

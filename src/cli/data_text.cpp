@@ -9,6 +9,7 @@
 #include "striate/sequence/caption_tokens.h"
 #include "striate/sequence/captions.h"
 #include "striate/sequence/sentence_pairs.h"
+#include "striate/sequence/text.h"
 #include "striate/sequence/vocabulary.h"
 
 namespace striate::cli {
@@ -70,6 +71,18 @@ Json pairs_report(const std::string& spelling) {
           {"target", side_report(files.target, pairs.target)}};
 }
 
+Json parts_report(const std::string& spelling) {
+  Json units = Json::object();
+  for (const TextUnit unit : {TextUnit::kCharacters, TextUnit::kWords}) {
+    const TextParts parts = open_text(spelling, unit);
+    units[to_string(unit)] = {{"train", parts.training.size()},
+                              {"validation", parts.validation.size()},
+                              {"test", parts.test.size()},
+                              {"different", make_vocabulary(parts, unit, 1).size()}};
+  }
+  return {{"data", spelling}, {"units", units}};
+}
+
 std::string number(const Json& json) {
   return with_thousands(json.get<int64_t>());
 }
@@ -89,16 +102,23 @@ const std::vector<std::string> kWordTitles = {"words", "longest", "vocabulary", 
 
 bool is_text_data(const std::string& spelling) {
   const std::string kind = spelling.substr(0, spelling.find(':'));
-  return kind == "captions" || kind == "pairs";
+  return kind == "text" || kind == "captions" || kind == "pairs";
 }
 
 Json text_data_report(const std::string& spelling) {
-  return spelling.starts_with("captions") ? captions_report(spelling) : pairs_report(spelling);
+  if (spelling.starts_with("text:")) return parts_report(spelling);
+  return spelling.starts_with("captions:") ? captions_report(spelling) : pairs_report(spelling);
 }
 
 std::string describe_text_data(const Json& report) {
   std::vector<std::vector<std::string>> rows;
-  if (report.contains("splits")) {
+  if (report.contains("units")) {
+    rows.push_back({"unit", "train", "validation", "test", "different"});
+    for (const auto& [unit, counts] : report["units"].items()) {
+      append(rows.emplace_back(), {unit, number(counts["train"]), number(counts["validation"])});
+      append(rows.back(), {number(counts["test"]), number(counts["different"])});
+    }
+  } else if (report.contains("splits")) {
     append(rows.emplace_back(), {"split", "images", "captions"});
     append(rows.back(), kWordTitles);
     for (const auto& [name, split] : report["splits"].items()) {

@@ -4,6 +4,7 @@
 
 #include "cli/command.h"
 #include "cli/ensemble.h"
+#include "cli/language.h"
 #include "cli/model_file.h"
 #include "cli/results.h"
 #include "striate/base/error.h"
@@ -70,7 +71,27 @@ Member evaluate_one(const std::string& path, const Dataset& data, const Options&
           .predictions = predict_data(*model.network, data, preprocessing)};
 }
 
+// A language model, on a text.
+void evaluate_text(const Options& options) {
+  if (options.weights.size() > 1) {
+    throw UsageError("several language models make no ensemble", "evaluate one after the other");
+  }
+  const Json report = evaluate_language({.weights = options.weights.front(),
+                                         .data = options.data.spelling,
+                                         .part = options.split,
+                                         .limit = options.data.limit});
+  options.json ? print(report) : print(describe_language_evaluation(report));
+}
+
 void evaluate(Options options) {
+  // A run's folder may be that of an ensemble, whose members are networks for images.
+  if (members_of(options.weights.front()).empty() &&
+      holds_language_model(options.weights.front())) {
+    return evaluate_text(options);
+  }
+  if (options.split == "validation") {
+    throw UsageError("only texts have a validation part", "use --split train or --split test");
+  }
   options.data.split = options.split == "train" ? Split::kTrain : Split::kTest;
   const auto data = open_data(options.data);
   std::vector<Member> members;
@@ -86,21 +107,22 @@ void evaluate(Options options) {
 }  // namespace
 
 void add_evaluate(CLI::App& program) {
-  CLI::App* command =
-      program.add_subcommand("evaluate", "Accuracy of weights on data; of several, their ensemble");
+  CLI::App* command = program.add_subcommand(
+      "evaluate",
+      "Accuracy of weights on data; of several, their ensemble; of a language model, its loss");
   const auto options = std::make_shared<Options>();
   command
       ->add_option("weights", options->weights,
                    "Weight files, run folders, or the folder of an ensemble")
       ->required();
   command->add_option("--data", options->data.spelling, "A data set")->required();
-  command->add_option("--split", options->split, "train or test")
-      ->check(CLI::IsMember({"train", "test"}))
+  command->add_option("--split", options->split, "train or test; of a text also validation")
+      ->check(CLI::IsMember({"train", "validation", "test"}))
       ->capture_default_str();
   command->add_option("--crops", options->crops, "Views of each image: 1 or 10")
       ->check(CLI::IsMember({1, 10}))
       ->capture_default_str();
-  command->add_option("--limit", options->data.limit, "Only the first images")
+  command->add_option("--limit", options->data.limit, "Only the first images, or tokens of a text")
       ->check(CLI::PositiveNumber);
   add_model_flags(*command, options->model);
   command

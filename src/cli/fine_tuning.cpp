@@ -9,7 +9,7 @@
 #include "cli/model_file.h"
 #include "striate/graph/analysis.h"
 #include "striate/runtime/initialize.h"
-#include "striate/training/trainer.h"
+#include "striate/training/classification.h"
 
 namespace striate::cli {
 

@@ -62,9 +62,9 @@ int run(int argc, char** argv) {
                    "striate");
   program.set_version_flag("--version", STRIATE_VERSION);
   program.require_subcommand(1);
-  for (const auto add :
-       {add_models, add_summary, add_train, add_evaluate, add_predict, add_look, add_compare,
-        add_recipes, add_data, add_score, add_convert, add_run, add_bench, add_doctor}) {
+  for (const auto add : {add_models, add_summary, add_train, add_evaluate, add_predict, add_look,
+                         add_compare, add_recipes, add_data, add_score, add_convert, add_run,
+                         add_sample, add_bench, add_doctor}) {
     add(program);
   }
   try {
@@ -120,6 +120,9 @@ void print(const std::string& text) {
 void print(const Json& json) {
   // A name that is not UTF-8 (a folder's) must not be an error here.
   std::cout << json.dump(2, ' ', false, Json::error_handler_t::replace) << '\n';
+}
+void stream(const std::string& piece) {
+  std::cout << piece << std::flush;
 }
 void note(const std::string& text) {
   std::cerr << text << '\n';

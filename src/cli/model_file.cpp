@@ -13,6 +13,7 @@
 #include "striate/graph/analysis.h"
 #include "striate/image/codec.h"
 #include "striate/runtime/network.h"
+#include "striate/sequence/language_model.h"
 
 namespace striate::cli {
 
@@ -169,6 +170,9 @@ LoadedModel load_model(const fs::path& path, const ModelFileOptions& options) {
   loaded.path = fs::is_directory(path) ? RunFolder{path}.best() : path;
   const std::string origin = loaded.path.string();
   const Weights weights = read_weights(loaded.path);
+  if (is_language_model(weights)) {
+    throw Error(origin + " holds a language model", "striate evaluate and striate sample take it");
+  }
   WeightsCard& card = loaded.card;
   card = card_from_metadata(weights.metadata, origin);
   complete_card(card, weights, origin, options);

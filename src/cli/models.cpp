@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "cli/command.h"
+#include "cli/language.h"
 #include "striate/base/text.h"
 #include "striate/graph/analysis.h"
 #include "striate/models/models.h"
@@ -28,6 +29,17 @@ Json to_json(const ModelEntry& entry) {
           {"preprocess", entry.preprocess}};
 }
 
+Json to_json(const LanguageModelEntry& entry) {
+  const LanguageModelSize size = usual_size(entry);
+  return {{"name", entry.name},
+          {"form", entry.form},
+          {"paper", entry.paper},
+          {"unit", to_string(entry.unit)},
+          {"vocabulary", size.vocabulary},
+          {"parameters", size.parameters},
+          {"recipe", entry.recipe}};
+}
+
 std::string input_of(const Json& model) {
   const auto input = model["input"].get<Shape>();
   return fmt::format("{}x{}x{}", input[0], input[1], input[2]);
@@ -36,6 +48,12 @@ std::string input_of(const Json& model) {
 Json describe_all() {
   Json all = Json::array();
   for (const ModelEntry& entry : model_registry()) all.push_back(to_json(entry));
+  return all;
+}
+
+Json describe_language_models() {
+  Json all = Json::array();
+  for (const LanguageModelEntry& entry : language_models()) all.push_back(to_json(entry));
   return all;
 }
 
@@ -69,6 +87,18 @@ std::string markdown(const Json& all) {
     papers.push_back(paper);
     text += by_paper(all, paper);
   }
+  text +=
+      "\n## Language models\n\n"
+      "By their usual recipes, with so many different characters or words.\n\n"
+      "| model | form | paper | vocabulary | parameters | recipe |\n"
+      "|---|---|---|---:|---:|---|\n";
+  for (const Json& m : describe_language_models()) {
+    text +=
+        fmt::format("| `{}` | {} | [{}](papers.bib) | {} | {} | `{}` |\n",
+                    m["name"].get<std::string>(), m["form"].get<std::string>(),
+                    m["paper"].get<std::string>(), with_thousands(m["vocabulary"].get<int64_t>()),
+                    with_thousands(m["parameters"].get<int64_t>()), m["recipe"].get<std::string>());
+  }
   return text;
 }
 
@@ -84,6 +114,17 @@ std::string table(const Json& all) {
   return aligned_table(rows, "lrrrlll");
 }
 
+std::string language_table() {
+  std::vector<std::vector<std::string>> rows = {
+      {"language model", "parameters", "vocabulary", "recipe", "paper", "form"}};
+  for (const Json& m : describe_language_models()) {
+    rows.push_back({m["name"].get<std::string>(), with_thousands(m["parameters"].get<int64_t>()),
+                    with_thousands(m["vocabulary"].get<int64_t>()), m["recipe"].get<std::string>(),
+                    m["paper"].get<std::string>(), m["form"].get<std::string>()});
+  }
+  return aligned_table(rows, "lrrlll");
+}
+
 }  // namespace
 
 void add_models(CLI::App& program) {
@@ -94,8 +135,12 @@ void add_models(CLI::App& program) {
   command->add_flag("--markdown", *as_markdown, "Print docs/models.md")->excludes("--json");
   command->callback([=] {
     const Json all = describe_all();
-    if (*json) return print(all);
-    print(*as_markdown ? markdown(all) : table(all));
+    if (*json) {
+      Json both = all;
+      for (const Json& model : describe_language_models()) both.push_back(model);
+      return print(both);
+    }
+    print(*as_markdown ? markdown(all) : table(all) + "\n" + language_table());
   });
 }
 

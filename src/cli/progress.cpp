@@ -39,14 +39,16 @@ void TrainingProgress::clear_line() {
 }
 
 void TrainingProgress::on_step(const StepProgress& p) {
+  unit_ = p.unit;
   const Clock::time_point now = Clock::now();
   if (!terminal_ || now - last_shown_ < std::chrono::milliseconds(100)) return;
   last_shown_ = now;
   const double share = static_cast<double>(p.step) / static_cast<double>(p.steps_per_epoch);
   std::cerr << kClearLine
-            << fmt::format("epoch {} [{}] {}/{}  loss {:.4f}  {:.0f} img/s  data {:.0f} %  {} left",
+            << fmt::format("epoch {} [{}] {}/{}  loss {:.4f}  {:.0f} {}/s  data {:.0f} %  {} left",
                            p.epoch, bar(share), p.step, p.steps_per_epoch, p.loss,
-                           p.images_per_second, 100 * p.waited_share, duration(p.seconds_left))
+                           p.items_per_second, unit_, 100 * p.waited_share,
+                           duration(p.seconds_left))
             << std::flush;
 }
 
@@ -58,7 +60,7 @@ void TrainingProgress::on_epoch(const EpochMetrics& m) {
     line += fmt::format("  validation loss {:.4f}  accuracy {:6.2f} %", m.validation_loss,
                         100 * m.validation_accuracy);
   }
-  line += fmt::format("  {:.0f} img/s  {}", m.images_per_second, duration(m.seconds));
+  line += fmt::format("  {:.0f} {}/s  {}", m.items_per_second, unit_, duration(m.seconds));
   std::cerr << line << std::endl;
 }
 

@@ -1,6 +1,8 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
+#include <string>
 
 #include "striate/training/trainer.h"
 
@@ -18,6 +20,7 @@ class TrainingProgress final : public TrainingObserver {
   void clear_line();
 
   bool terminal_;
+  std::string unit_;  // of what is counted
   std::chrono::steady_clock::time_point last_shown_;
 };
 

@@ -9,7 +9,6 @@
 #include "striate/base/file.h"
 #include "striate/base/text.h"
 #include "striate/graph/analysis.h"
-#include "striate/report/run_report.h"
 #include "striate/runtime/network.h"
 
 namespace striate::cli {
@@ -18,20 +17,6 @@ namespace {
 
 constexpr int64_t kMistakesShown = 24;
 constexpr int64_t kEvaluationBatch = 128;
-
-std::vector<EpochRecord> epoch_records(const RunFolder& folder) {
-  std::vector<EpochRecord> records;
-  for (const EpochMetrics& m : read_metrics(folder.metrics())) {
-    records.push_back({.epoch = m.epoch,
-                       .learning_rate = m.learning_rate,
-                       .train_loss = m.train_loss,
-                       .train_accuracy = m.train_accuracy,
-                       .validation_loss = m.validation_loss,
-                       .validation_accuracy = m.validation_accuracy,
-                       .seconds = m.seconds});
-  }
-  return records;
-}
 
 std::vector<Mistake> mistakes(const RunResult& result) {
   const auto& names = result.config.class_names;
@@ -55,6 +40,20 @@ std::shared_ptr<const Dataset> open_data(const DataOptions& options) {
   std::vector<int64_t> first(static_cast<size_t>(options.limit));
   std::iota(first.begin(), first.end(), int64_t{0});
   return subset(data, std::move(first));
+}
+
+std::vector<EpochRecord> epoch_records(const RunFolder& folder) {
+  std::vector<EpochRecord> records;
+  for (const EpochMetrics& m : read_metrics(folder.metrics())) {
+    records.push_back({.epoch = m.epoch,
+                       .learning_rate = m.learning_rate,
+                       .train_loss = m.train_loss,
+                       .train_accuracy = m.train_accuracy,
+                       .validation_loss = m.validation_loss,
+                       .validation_accuracy = m.validation_accuracy,
+                       .seconds = m.seconds});
+  }
+  return records;
 }
 
 Predictions predict_data(Network& network, const Dataset& dataset,

@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "striate/report/run_report.h"
 #include "striate/training/evaluate.h"
 #include "striate/training/run.h"
 
@@ -19,6 +20,9 @@ std::shared_ptr<const Dataset> open_data(const DataOptions& options);
 /// Runs a network over a data set with its progress shown.
 Predictions predict_data(Network& network, const Dataset& dataset,
                          const Preprocessing& preprocessing);
+
+/// A run's epochs for its page.
+std::vector<EpochRecord> epoch_records(const RunFolder& folder);
 
 Json to_json(const Accuracy& accuracy);
 /// The accuracy and the loss.

@@ -4,9 +4,11 @@
 
 #include "cli/command.h"
 #include "cli/fine_tuning.h"
+#include "cli/language.h"
 #include "cli/progress.h"
 #include "cli/results.h"
 #include "striate/base/text.h"
+#include "striate/training/classification.h"
 
 namespace striate::cli {
 
@@ -70,6 +72,7 @@ Json describe_epochs(const RunFolder& folder, const RunConfig& config) {
 }  // namespace
 
 Trainer start_run(const RunConfig& config, const TrainerOptions& options) {
+  if (find_language_model(config.model) != nullptr) return start_language_run(config, options);
   note(describe_start(config, options.run));
   if (config.initial_weights.empty()) return Trainer::start(config, options);
   const Weights initial = initial_weights(config);
@@ -87,10 +90,10 @@ FinishedRun finish_run(Trainer& trainer, const fs::path& run) {
   const auto test = open_data({.spelling = config.data, .split = Split::kTest});
   FinishedRun finished{
       .result = {{"model", config.model}, {"data", config.data}, {"run", run.string()}},
-      .test = predict_data(trainer.network(), *test, config.recipe.eval_transforms)};
+      .test = predict_data(network_of(trainer), *test, config.recipe.eval_transforms)};
   write_report({.folder = folder,
                 .config = config,
-                .network = trainer.network(),
+                .network = network_of(trainer),
                 .test_data = *test,
                 .predictions = finished.test});
   finished.result.update(describe_epochs(folder, config));

@@ -3,8 +3,10 @@
 #include <memory>
 
 #include "cli/command.h"
+#include "cli/language.h"
 #include "cli/options.h"
 #include "striate/base/file.h"
+#include "striate/base/text.h"
 #include "striate/graph/analysis.h"
 #include "striate/models/models.h"
 
@@ -48,7 +50,26 @@ Json to_json(const Graph& graph) {
           {"layers", layers}};
 }
 
+void summarize_language(const LanguageModelEntry& entry, const Options& options) {
+  const LanguageModelSize size = usual_size(entry, options.network.classes);
+  Json tensors = Json::array();
+  std::vector<std::vector<std::string>> rows = {{"tensor", "shape", "parameters"}};
+  for (const auto& [key, shape] :
+       language_model_shapes(entry.cell, size.vocabulary, size.options)) {
+    tensors.push_back({{"name", key}, {"shape", shape}, {"parameters", volume(shape)}});
+    rows.push_back({key, to_string(shape), with_thousands(volume(shape))});
+  }
+  rows.push_back({"total", "", with_thousands(size.parameters)});
+  options.json ? print(Json{{"model", entry.name},
+                            {"vocabulary", size.vocabulary},
+                            {"parameters", size.parameters},
+                            {"tensors", tensors}})
+               : print(aligned_table(rows, "llr"));
+}
+
 void summarize(const Options& options) {
+  const LanguageModelEntry* const language = find_language_model(options.model);
+  if (language != nullptr) return summarize_language(*language, options);
   ModelOptions network = options.network;
   if (!options.input.empty()) network.input = parse_shape(options.input);
   const Graph graph = build_model(options.model, network);
@@ -65,7 +86,9 @@ void add_summary(CLI::App& program) {
   const auto options = std::make_shared<Options>();
   command->add_option("model", options->model, "A network's name")->required();
   command->add_option("--input", options->input, "Its input, as 3x224x224");
-  command->add_option("--classes", options->network.classes, "Its number of classes")
+  command
+      ->add_option("--classes", options->network.classes,
+                   "Its number of classes; of a language model, its vocabulary")
       ->check(CLI::PositiveNumber);
   command->add_flag("--auxiliary-heads", options->network.auxiliary_heads,
                     "GoogLeNet with its classifiers on the way");

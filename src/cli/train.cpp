@@ -5,6 +5,7 @@
 
 #include "cli/command.h"
 #include "cli/ensemble.h"
+#include "cli/language.h"
 #include "cli/progress.h"
 #include "cli/runs.h"
 #include "striate/base/error.h"
@@ -77,6 +78,10 @@ void train_one(const Options& options) {
   TrainingProgress progress;
   fs::path run;
   Trainer trainer = start(options, progress, run);
+  if (find_language_model(trainer.config().model) != nullptr) {
+    const Json result = finish_language_run(trainer, run);
+    return options.json ? print(result) : print(describe_language_result(result));
+  }
   const Json result = finish_run(trainer, run).result;
   options.json ? print(result) : print(describe_result(result));
 }
@@ -97,6 +102,9 @@ std::vector<PlannedRun> plan_members(const Options& options) {
 }
 
 void train_ensemble(const Options& options) {
+  if (find_language_model(options.model) != nullptr) {
+    throw UsageError("--ensemble averages networks that tell classes of images");
+  }
   const std::vector<PlannedRun> planned = plan_members(options);
   std::vector<Member> members;
   for (FinishedRun& run : train_all(planned, options.training)) {
@@ -123,9 +131,10 @@ void train(const Options& options) {
 }  // namespace
 
 void add_train(CLI::App& program) {
-  CLI::App* command = program.add_subcommand("train", "Train a network, or go on with a run");
+  CLI::App* command =
+      program.add_subcommand("train", "Train a network or a language model, or go on with a run");
   const auto options = std::make_shared<Options>();
-  command->add_option("model", options->model, "A network's name");
+  command->add_option("model", options->model, "A network's or a language model's name");
   add_training_flags(*command, options->training);
   command->add_option("--weights", options->weights, "Start from these weights");
   command

@@ -3,10 +3,13 @@
 #include <fmt/format.h>
 
 #include "cli/command.h"
+#include "cli/language.h"
 #include "cli/options.h"
 #include "striate/base/error.h"
 #include "striate/graph/analysis.h"
 #include "striate/models/models.h"
+#include "striate/sequence/language_task.h"
+#include "striate/training/classification.h"
 
 namespace striate::cli {
 
@@ -23,14 +26,15 @@ void add_training_flags(CLI::App& command, TrainingFlags& flags) {
   command.add_option("--recipe", flags.recipe, "A recipe's name or .json file");
   command.add_option("--set", flags.settings, "One value of the recipe: key=value, repeatable");
   command.add_option("--epochs", flags.epochs, "Passes over the data")->check(CLI::PositiveNumber);
-  command.add_option("--batch-size", flags.batch_size, "Images in a batch")
+  command.add_option("--batch-size", flags.batch_size, "Images in a batch, or streams of a text")
       ->check(CLI::PositiveNumber);
   command
       .add_option("--accumulate", flags.accumulate,
                   "Batches in a step of the optimiser, whose gradients are averaged")
       ->check(CLI::PositiveNumber);
   command.add_option("--seed", flags.seed, "What all randomness comes from (default: 1)");
-  command.add_option("--limit", flags.limit, "Use only so many training images")
+  command
+      .add_option("--limit", flags.limit, "Use only so many training images, or tokens of a text")
       ->check(CLI::PositiveNumber);
   command.add_option("--freeze", flags.freeze_up_to,
                      "Keep the weights of this node and of all before it as they are");
@@ -95,7 +99,18 @@ void check_network(const RunConfig& config) {
 
 }  // namespace
 
+Recipe resolve_recipe(const std::string& usual, const TrainingFlags& flags) {
+  Recipe recipe = find_recipe(flags.recipe.empty() ? usual : flags.recipe);
+  for (const std::string& setting : flags.settings) apply(setting, recipe);
+  if (flags.epochs > 0) recipe.epochs = flags.epochs;
+  if (flags.batch_size > 0) recipe.batch_size = flags.batch_size;
+  if (flags.accumulate > 0) recipe.accumulate = flags.accumulate;
+  return recipe;
+}
+
 RunConfig resolve(const std::string& model, const TrainingFlags& flags) {
+  const LanguageModelEntry* const language = find_language_model(model);
+  if (language != nullptr) return resolve_language(*language, flags);
   const ModelEntry& entry = find_model(model);
   if (flags.data.empty()) {
     throw std::invalid_argument(fmt::format("--data is missing: {}", kDataSpellings));
@@ -111,11 +126,11 @@ RunConfig resolve(const std::string& model, const TrainingFlags& flags) {
       .seed = flags.seed.value_or(1),
       .convolution = convolution_algorithm(flags.convolution.empty() ? "auto" : flags.convolution),
       .precision = find_precision(flags.precision.empty() ? "float32" : flags.precision),
-      .recipe = find_recipe(flags.recipe.empty() ? entry.recipe : flags.recipe)};
-  for (const std::string& setting : flags.settings) apply(setting, config.recipe);
-  if (flags.epochs > 0) config.recipe.epochs = flags.epochs;
-  if (flags.batch_size > 0) config.recipe.batch_size = flags.batch_size;
-  if (flags.accumulate > 0) config.recipe.accumulate = flags.accumulate;
+      .recipe = resolve_recipe(entry.recipe, flags)};
+  if (!config.recipe.task.is_null()) {
+    throw UsageError(fmt::format("recipe {} is not for images", config.recipe.name),
+                     fmt::format("{}'s usual recipe is {}", model, entry.recipe));
+  }
 
   const std::unique_ptr<Dataset> data = open_dataset(flags.data, Split::kTrain);
   check_test_images(flags.data);
@@ -165,9 +180,19 @@ ParameterCounts count_parameters(const RunConfig& config) {
   return counts;
 }
 
+namespace {
+
+std::unique_ptr<Task> make_task(const RunConfig& config, const TrainerOptions& options) {
+  return find_language_model(config.model) == nullptr ? make_classification(config, options)
+                                                      : make_language_task(config, options);
+}
+
+}  // namespace
+
 TrainerOptions trainer_options(const std::filesystem::path& run, const TrainingFlags& flags,
                                TrainingObserver& observer) {
   return {.run = run,
+          .make_task = make_task,
           .loader_threads = flags.loader_threads,
           .device = flags.device,
           .checkpoint_stages = flags.checkpoint_stages,

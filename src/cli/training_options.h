@@ -35,6 +35,9 @@ struct TrainingFlags {
 void add_stages_flag(CLI::App& command, std::vector<std::string>& stages);
 void add_training_flags(CLI::App& command, TrainingFlags& flags);
 
+/// A recipe (named, or else the usual one), changed by the flags.
+Recipe resolve_recipe(const std::string& usual, const TrainingFlags& flags);
+
 /// The whole configuration of a run: the recipe (named, or the model's own), then the flags, with
 /// the pixels' mean and deviation measured and the input's shape found.
 /// @throws UsageError, Error  what the run would fail with: nothing is trained or written before.

@@ -6,6 +6,7 @@
 #include <set>
 #include <stdexcept>
 
+#include "runtime/differences.h"
 #include "runtime/node_run.h"
 #include "runtime/plan.h"
 #include "runtime/recompute.h"
@@ -354,27 +355,6 @@ Weights weights_of(const Network& network) {
   return weights;
 }
 
-namespace {
-
-// What does not fit, a line each, and at most `limit` of them.
-class Differences {
- public:
-  void add(const std::string& line) {
-    ++count_;
-    if (count_ <= 5) text_ += "\n  " + line;
-  }
-  bool none() const { return count_ == 0; }
-  std::string text() const {
-    return count_ > 5 ? fmt::format("{}\n  … and {} more", text_, count_ - 5) : text_;
-  }
-
- private:
-  int64_t count_ = 0;
-  std::string text_;
-};
-
-}  // namespace
-
 void check_weights(const Graph& graph, const Weights& weights) {
   Differences differences;
   std::set<std::string> known;
@@ -418,18 +398,10 @@ bool finite(const at::Tensor& tensor) {
 
 }  // namespace
 
-std::string first_non_finite_weight(const Network& network) {
-  at::NoGradGuard no_grad;
-  for (const auto& [key, tensor] : network.tensors()) {
-    if (!finite(tensor)) return key;
-  }
-  return "";
-}
-
 std::string first_non_finite(Network& network, const at::Tensor& images) {
   at::NoGradGuard no_grad;
   if (!finite(images)) return "input";
-  const std::string weight = first_non_finite_weight(network);
+  const std::string weight = first_non_finite_weight(network.tensors());
   if (!weight.empty()) return weight;
   ForwardOptions options;
   for (const Node& node : network.graph().nodes()) options.taps.push_back(node.name);

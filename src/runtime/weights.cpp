@@ -1,12 +1,20 @@
 #include "striate/runtime/weights.h"
 
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/isfinite.h>
+#include <fmt/format.h>
+
 #include <cstring>
 #include <memory>
+#include <set>
 #include <string_view>
 
+#include "runtime/differences.h"
 #include "runtime/pth.h"
 #include "runtime/safetensors.h"
 #include "runtime/weight_file.h"
+#include "striate/base/error.h"
+#include "striate/graph/graph.h"
 
 namespace striate {
 
@@ -35,6 +43,36 @@ Weights read_weights(const std::filesystem::path& path) {
     hint = "this is a Git LFS pointer: fetch the file itself with git lfs pull";
   }
   throw file.error(0, "is no weight file of a known form", hint);
+}
+
+void copy_weights(const Weights& weights, const NamedTensors& tensors) {
+  Differences differences;
+  std::set<std::string> known;
+  for (const auto& [key, tensor] : tensors) {
+    known.insert(key);
+    const auto found = weights.tensors.find(key);
+    if (found == weights.tensors.end()) {
+      differences.add(key + " is missing");
+    } else if (found->second.sizes() != tensor.sizes()) {
+      differences.add(fmt::format("{} is {}, wanted is {}", key,
+                                  to_string(found->second.sizes().vec()),
+                                  to_string(tensor.sizes().vec())));
+    }
+  }
+  for (const auto& [key, tensor] : weights.tensors) {
+    if (!known.contains(key)) differences.add(key + " is not wanted");
+  }
+  if (!differences.none()) throw ShapeError("the weights do not fit:" + differences.text());
+  at::NoGradGuard no_grad;
+  for (const auto& [key, tensor] : tensors) tensor.copy_(weights.tensors.at(key));
+}
+
+std::string first_non_finite_weight(const NamedTensors& tensors) {
+  at::NoGradGuard no_grad;
+  for (const auto& [key, tensor] : tensors) {
+    if (tensor.is_floating_point() && !at::isfinite(tensor).all().item<bool>()) return key;
+  }
+  return "";
 }
 
 }  // namespace striate

@@ -1,20 +1,18 @@
 #include "training/average.h"
 
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 #include <fmt/format.h>
 
 #include <algorithm>
 
 #include "striate/base/error.h"
-#include "striate/runtime/network.h"
 
 namespace striate {
 
-WeightAverage::WeightAverage(const Network& network, double decay) : decay_(decay) {
-  for (size_t i = 0; i < network.specs().size(); ++i) {
-    const auto& [key, tensor] = network.tensors()[i];
-    if (network.specs()[i].kind != TensorSpec::Kind::kParameter || !tensor.requires_grad())
-      continue;
+WeightAverage::WeightAverage(const NamedTensors& tensors, double decay) : decay_(decay) {
+  for (const auto& [key, tensor] : tensors) {
+    if (!tensor.requires_grad()) continue;
     slots_.push_back({.key = key, .parameter = tensor, .average = tensor.detach().clone()});
   }
 }

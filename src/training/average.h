@@ -7,16 +7,17 @@
 #include <string>
 #include <vector>
 
+#include "striate/runtime/weights.h"
+
 namespace striate {
 
-class Network;
-
-/// A running average of a network's trained parameters. Running statistics and what is frozen are
+/// A running average of trained parameters. Running statistics and what is frozen are
 /// not averaged. (polyak1992; with weights that fall exponentially)
 class WeightAverage {
  public:
-  /// Starts as a copy of the parameters, which it shares. @param decay  in [0, 1)
-  WeightAverage(const Network& network, double decay);
+  /// Starts as a copy of those of the tensors that require a gradient, which it shares.
+  /// @param decay  in [0, 1)
+  WeightAverage(const NamedTensors& tensors, double decay);
 
   /// After step n (from 1): average = d average + (1 - d) weights. d is the smaller of the decay
   /// and (1 + n) / (10 + n), so that a short run soon forgets what it began with.

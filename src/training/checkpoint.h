@@ -1,6 +1,7 @@
 #pragma once
 
 #include <filesystem>
+#include <limits>
 
 #include "striate/base/json.h"
 #include "striate/training/optimizer.h"
@@ -16,11 +17,12 @@ struct Position {
   // Of the epoch so far.
   double loss_sum = 0;
   int64_t correct = 0;
-  int64_t images = 0;
+  int64_t items = 0;
   double seconds = 0;
   double waited_seconds = 0;
+  std::map<std::string, at::Tensor> carried = {};  ///< as Task::carried
   // Of the run so far.
-  double best_accuracy = -1;
+  double best_score = -std::numeric_limits<double>::infinity();
   int64_t best_epoch = -1;
   int64_t metrics_bytes = 0;  ///< length of metrics.jsonl
   bool finished = false;
@@ -28,7 +30,7 @@ struct Position {
 
 /// The parts of a run that a checkpoint saves and restores, beside its position.
 struct CheckpointParts {
-  Network& network;
+  const NamedTensors& tensors;  ///< all weights
   Optimizer& optimizer;
   Schedule& schedule;
   WeightAverage* average = nullptr;  ///< null: the run keeps none

@@ -2,13 +2,13 @@
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
+#include <ATen/core/grad_mode.h>
 #include <fmt/format.h>
 
 #include <cmath>
 
 #include "kernels/optimizer.h"
 #include "striate/base/error.h"
-#include "striate/runtime/network.h"
 
 namespace striate {
 
@@ -35,14 +35,12 @@ constexpr int64_t kGrain = 1 << 15;  // values that are worth a thread
 
 }  // namespace
 
-Optimizer::Optimizer(const Network& network, OptimizerOptions options) : options_(options) {
+Optimizer::Optimizer(const NamedTensors& tensors, OptimizerOptions options) : options_(options) {
   const bool adam = options_.kind != OptimizerOptions::Kind::kSgd;
-  for (size_t i = 0; i < network.specs().size(); ++i) {
-    const TensorSpec& spec = network.specs()[i];
-    const at::Tensor& tensor = network.tensors()[i].second;
-    if (spec.kind != TensorSpec::Kind::kParameter || !tensor.requires_grad()) continue;
-    const bool decays = options_.decay_biases_and_scales || spec.shape.size() > 1;
-    Slot slot{.key = spec.key,
+  for (const auto& [key, tensor] : tensors) {
+    if (!tensor.requires_grad()) continue;
+    const bool decays = options_.decay_biases_and_scales || tensor.dim() > 1;
+    Slot slot{.key = key,
               .parameter = tensor,
               .weight_decay = decays ? options_.weight_decay : 0.0,
               .first = {},

@@ -99,6 +99,20 @@ LossOptions read_loss(const Json& json, const std::string& where) {
   return l;
 }
 
+// What only recipes for images have.
+void read_image_part(JsonReader& reader, const std::string& where, Recipe& r) {
+  r.validation_size = reader.get("validation_size", r.validation_size);
+  r.train_transforms =
+      Preprocessing::from_json(reader.at("train_transforms"), where + ".train_transforms");
+  r.eval_transforms =
+      Preprocessing::from_json(reader.at("eval_transforms"), where + ".eval_transforms");
+  r.loss = read_loss(reader.at("loss"), where + ".loss");
+  r.zero_init_residual = reader.get("zero_init_residual", r.zero_init_residual);
+  r.statistics_images = reader.get("statistics_images", r.statistics_images);
+  require(r.validation_size >= 0, reader, "validation_size", "at least 0", r.validation_size);
+  require(r.statistics_images >= 0, reader, "statistics_images", "at least 0", r.statistics_images);
+}
+
 }  // namespace
 
 Recipe recipe_from_json(const Json& json, const std::string& where) {
@@ -110,31 +124,27 @@ Recipe recipe_from_json(const Json& json, const std::string& where) {
   r.epochs = reader.get<int64_t>("epochs");
   r.batch_size = reader.get<int64_t>("batch_size");
   r.accumulate = reader.get("accumulate", r.accumulate);
-  r.validation_size = reader.get("validation_size", r.validation_size);
-  r.train_transforms =
-      Preprocessing::from_json(reader.at("train_transforms"), where + ".train_transforms");
-  r.eval_transforms =
-      Preprocessing::from_json(reader.at("eval_transforms"), where + ".eval_transforms");
-  r.loss = read_loss(reader.at("loss"), where + ".loss");
+  if (reader.has("task")) {
+    r.task = reader.at("task");
+    if (!r.task.is_object()) throw reader.error("task", "must be an object");
+  } else {
+    read_image_part(reader, where, r);
+  }
   r.optimizer = read_optimizer(reader.at("optimizer"), where + ".optimizer");
   r.schedule = read_schedule(reader.at("schedule"), where + ".schedule");
-  r.zero_init_residual = reader.get("zero_init_residual", r.zero_init_residual);
   r.clip_gradient_norm = reader.get("clip_gradient_norm", r.clip_gradient_norm);
   r.early_stop_epochs = reader.get("early_stop_epochs", r.early_stop_epochs);
   r.average_decay = reader.get("average_decay", r.average_decay);
-  r.statistics_images = reader.get("statistics_images", r.statistics_images);
   reader.finish();
   require(r.epochs >= 1, reader, "epochs", "at least 1", r.epochs);
   require(r.batch_size >= 1, reader, "batch_size", "at least 1", r.batch_size);
   require(r.accumulate >= 1, reader, "accumulate", "at least 1", r.accumulate);
-  require(r.validation_size >= 0, reader, "validation_size", "at least 0", r.validation_size);
   require(r.clip_gradient_norm >= 0, reader, "clip_gradient_norm", "at least 0",
           r.clip_gradient_norm);
   require(r.early_stop_epochs >= 0, reader, "early_stop_epochs", "at least 0", r.early_stop_epochs);
   require(r.average_decay >= 0 && r.average_decay < 1, reader, "average_decay", "in [0, 1)",
           r.average_decay);
-  require(r.statistics_images >= 0, reader, "statistics_images", "at least 0", r.statistics_images);
-  if (r.validation_size == 0 &&
+  if (r.task.is_null() && r.validation_size == 0 &&
       (r.schedule.kind == ScheduleOptions::Kind::kPlateau || r.early_stop_epochs > 0)) {
     throw reader.error("validation_size",
                        "must be above 0: a plateau schedule and an early stop "
@@ -143,51 +153,59 @@ Recipe recipe_from_json(const Json& json, const std::string& where) {
   return r;
 }
 
-Json to_json(const Recipe& r) {
-  const OptimizerOptions& o = r.optimizer;
-  Json optimizer = {{"kind", to_word(kOptimizers, o.kind)}, {"learning_rate", o.learning_rate}};
-  if (o.kind == OptimizerOptions::Kind::kSgd) {
-    optimizer["momentum"] = o.momentum;
-    optimizer["nesterov"] = o.nesterov;
-  } else {
-    optimizer["beta1"] = o.beta1;
-    optimizer["beta2"] = o.beta2;
-    optimizer["eps"] = o.eps;
-  }
-  optimizer["weight_decay"] = o.weight_decay;
-  optimizer["decay_biases_and_scales"] = o.decay_biases_and_scales;
+namespace {
 
-  const ScheduleOptions& s = r.schedule;
-  Json schedule = {{"kind", to_word(kSchedules, s.kind)}, {"warmup_epochs", s.warmup_epochs}};
+Json to_json(const OptimizerOptions& o) {
+  Json json = {{"kind", to_word(kOptimizers, o.kind)}, {"learning_rate", o.learning_rate}};
+  if (o.kind == OptimizerOptions::Kind::kSgd) {
+    json["momentum"] = o.momentum;
+    json["nesterov"] = o.nesterov;
+  } else {
+    json["beta1"] = o.beta1;
+    json["beta2"] = o.beta2;
+    json["eps"] = o.eps;
+  }
+  json["weight_decay"] = o.weight_decay;
+  json["decay_biases_and_scales"] = o.decay_biases_and_scales;
+  return json;
+}
+
+Json to_json(const ScheduleOptions& s) {
+  Json json = {{"kind", to_word(kSchedules, s.kind)}, {"warmup_epochs", s.warmup_epochs}};
   if (s.kind == ScheduleOptions::Kind::kStep) {
-    schedule["milestones"] = s.milestones;
-    schedule["every"] = s.every;
+    json["milestones"] = s.milestones;
+    json["every"] = s.every;
   }
   if (s.kind == ScheduleOptions::Kind::kStep || s.kind == ScheduleOptions::Kind::kPlateau) {
-    schedule["factor"] = s.factor;
+    json["factor"] = s.factor;
   }
-  if (s.kind == ScheduleOptions::Kind::kPlateau) schedule["patience"] = s.patience;
+  if (s.kind == ScheduleOptions::Kind::kPlateau) json["patience"] = s.patience;
+  return json;
+}
 
-  return {{"name", r.name},
-          {"source", r.source},
-          {"sources", r.sources},
-          {"epochs", r.epochs},
-          {"batch_size", r.batch_size},
-          {"accumulate", r.accumulate},
-          {"validation_size", r.validation_size},
-          {"train_transforms", r.train_transforms.to_json()},
-          {"eval_transforms", r.eval_transforms.to_json()},
-          {"loss",
-           {{"kind", to_word(kLosses, r.loss.kind)},
-            {"label_smoothing", r.loss.label_smoothing},
-            {"auxiliary_weight", r.loss.auxiliary_weight}}},
-          {"optimizer", optimizer},
-          {"schedule", schedule},
-          {"zero_init_residual", r.zero_init_residual},
-          {"clip_gradient_norm", r.clip_gradient_norm},
-          {"early_stop_epochs", r.early_stop_epochs},
-          {"average_decay", r.average_decay},
-          {"statistics_images", r.statistics_images}};
+}  // namespace
+
+Json to_json(const Recipe& r) {
+  Json json = {{"name", r.name},     {"source", r.source},         {"sources", r.sources},
+               {"epochs", r.epochs}, {"batch_size", r.batch_size}, {"accumulate", r.accumulate}};
+  if (r.task.is_null()) {
+    json["validation_size"] = r.validation_size;
+    json["train_transforms"] = r.train_transforms.to_json();
+    json["eval_transforms"] = r.eval_transforms.to_json();
+    json["loss"] = {{"kind", to_word(kLosses, r.loss.kind)},
+                    {"label_smoothing", r.loss.label_smoothing},
+                    {"auxiliary_weight", r.loss.auxiliary_weight}};
+    json["zero_init_residual"] = r.zero_init_residual;
+    json["statistics_images"] = r.statistics_images;
+  } else {
+    json["task"] = r.task;
+  }
+  json["optimizer"] = to_json(r.optimizer);
+  json["schedule"] = to_json(r.schedule);
+  json["clip_gradient_norm"] = r.clip_gradient_norm;
+  json["early_stop_epochs"] = r.early_stop_epochs;
+  json["average_decay"] = r.average_decay;
+  return json;
 }
 
 std::vector<std::string> recipe_names() {

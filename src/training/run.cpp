@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <cmath>
 #include <limits>
 #include <sstream>
 
@@ -51,14 +50,13 @@ RunConfig run_config_from_json(const Json& json, const std::string& where) {
 }
 
 Json to_json(const EpochMetrics& m) {
-  const auto number = [](double value) { return std::isfinite(value) ? Json(value) : Json(); };
   return {{"epoch", m.epoch},
           {"learning_rate", m.learning_rate},
-          {"train_loss", number(m.train_loss)},
-          {"train_accuracy", number(m.train_accuracy)},
-          {"validation_loss", number(m.validation_loss)},
-          {"validation_accuracy", number(m.validation_accuracy)},
-          {"images_per_second", m.images_per_second},
+          {"train_loss", finite_or_null(m.train_loss)},
+          {"train_accuracy", finite_or_null(m.train_accuracy)},
+          {"validation_loss", finite_or_null(m.validation_loss)},
+          {"validation_accuracy", finite_or_null(m.validation_accuracy)},
+          {"items_per_second", m.items_per_second},
           {"seconds", m.seconds},
           {"waited_seconds", m.waited_seconds}};
 }
@@ -85,7 +83,7 @@ std::vector<EpochMetrics> read_metrics(const std::filesystem::path& path) {
                    .train_accuracy = number("train_accuracy"),
                    .validation_loss = number("validation_loss"),
                    .validation_accuracy = number("validation_accuracy"),
-                   .images_per_second = number("images_per_second"),
+                   .items_per_second = number("items_per_second"),
                    .seconds = number("seconds"),
                    .waited_seconds = number("waited_seconds")});
     reader.finish();

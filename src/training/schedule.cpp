@@ -38,9 +38,9 @@ double Schedule::factor(int64_t step) const {
   throw std::logic_error("a schedule without a rule");
 }
 
-void Schedule::epoch_ended(double validation_accuracy) {
-  if (validation_accuracy > best_accuracy_) {
-    best_accuracy_ = validation_accuracy;
+void Schedule::epoch_ended(double score) {
+  if (score > best_score_) {
+    best_score_ = score;
     epochs_since_best_ = 0;
   } else if (++epochs_since_best_ >= options_.patience) {
     plateau_factor_ *= options_.factor;
@@ -50,14 +50,15 @@ void Schedule::epoch_ended(double validation_accuracy) {
 
 Json Schedule::state() const {
   return {{"plateau_factor", plateau_factor_},
-          {"best_accuracy", best_accuracy_},
+          {"best_score", finite_or_null(best_score_)},
           {"epochs_since_best", epochs_since_best_}};
 }
 
 void Schedule::load_state(const Json& state) {
   JsonReader reader(state, "schedule state");
   plateau_factor_ = reader.get<double>("plateau_factor");
-  best_accuracy_ = reader.get<double>("best_accuracy");
+  const Json& best = reader.at("best_score");  // null: none yet
+  if (!best.is_null()) best_score_ = reader.get<double>("best_score");
   epochs_since_best_ = reader.get<int64_t>("epochs_since_best");
   reader.finish();
 }

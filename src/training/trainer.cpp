@@ -3,24 +3,17 @@
 #include <ATen/ATen.h>
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <torch/csrc/autograd/autograd.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <charconv>
 #include <chrono>
 #include <cmath>
 #include <fstream>
-#include <limits>
 #include <optional>
 #include <stdexcept>
 
 #include "striate/base/error.h"
 #include "striate/base/file.h"
-#include "striate/models/models.h"
-#include "striate/runtime/network.h"
-#include "striate/training/evaluate.h"
-#include "striate/training/losses.h"
 #include "training/average.h"
 #include "training/checkpoint.h"
 
@@ -32,34 +25,8 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
-constexpr int64_t kEvaluationViews = 256;  // in a batch
-
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
-}
-
-// The training images that a run uses, and those it holds out.
-struct TrainingData {
-  std::shared_ptr<const Dataset> training;
-  std::shared_ptr<const Dataset> validation;  // may be null
-};
-
-TrainingData open_training_data(const RunConfig& config) {
-  std::shared_ptr<const Dataset> all = open_dataset(config.data, Split::kTrain);
-  if (all->class_names() != config.class_names) {
-    throw FormatError(
-        fmt::format("{} has other classes than when the run began: {} now, {} then", config.data,
-                    all->class_names().size(), config.class_names.size()),
-        "bring back the classes that the run's recipe.json lists");
-  }
-  if (config.limit > 0 && config.limit < all->size()) {
-    all = subset(all, hold_out(all->size(), config.limit, config.seed).validation);
-  }
-  if (config.recipe.validation_size == 0) return {all, nullptr};
-  // Of the same images the same are held out whatever the seed, so that runs can be compared.
-  const HeldOut parts = hold_out(all->size(), config.recipe.validation_size, 0);
-  return {subset(all, parts.training), subset(all, parts.validation)};
 }
 
 // The number behind "cuda:"; 0 for "cuda" alone; none for another word.
@@ -96,15 +63,6 @@ void append_line(const fs::path& path, const std::string& line) {
 
 }  // namespace
 
-Graph training_graph(const RunConfig& config) {
-  Graph graph =
-      build_model(config.model, {.input = config.input,
-                                 .classes = static_cast<int64_t>(config.class_names.size()),
-                                 .auxiliary_heads = config.recipe.loss.auxiliary_weight > 0,
-                                 .final_survival = config.final_survival});
-  return config.recipe.zero_init_residual ? with_zero_last_scales(std::move(graph)) : graph;
-}
-
 at::Device find_device(const std::string& name) {
   if (name == "cpu") return at::kCPU;
   const std::optional<int64_t> index = cuda_index(name);
@@ -123,12 +81,6 @@ at::Device find_device(const std::string& name) {
   return {at::kCUDA, static_cast<at::DeviceIndex>(*index)};
 }
 
-Shape input_shape(const Dataset& dataset, const Preprocessing& preprocessing) {
-  Random random({0});
-  const FloatImage image = preprocessing.apply(dataset.sample(0).image, random).front();
-  return {image.channels, image.height, image.width};
-}
-
 class Trainer::State {
  public:
   State(RunConfig config, TrainerOptions options)
@@ -136,24 +88,11 @@ class Trainer::State {
         options_(std::move(options)),
         folder_{options_.run},
         device_(find_device(options_.device)),
-        data_(open_training_data(config_)),
+        task_(options_.make_task(config_, options_)),
         lock_(folder_.path),
-        network_(training_graph(config_), config_.seed),
-        loader_(*data_.training, config_.recipe.train_transforms, loader_options()),
-        schedule_(config_.recipe.schedule, config_.recipe.epochs, steps_per_epoch()) {
-    if (steps_per_epoch() < 1) {
-      throw std::invalid_argument(fmt::format(
-          "a step of {} batches of {} needs {} training images, there are {}: use a "
-          "smaller accumulate or batch_size",
-          config_.recipe.accumulate, loader_options().batch_size,
-          config_.recipe.accumulate * loader_options().batch_size, data_.training->size()));
-    }
+        schedule_(config_.recipe.schedule, config_.recipe.epochs, steps_per_epoch()),
+        optimizer_(task_->tensors(), config_.recipe.optimizer) {
     if (device_.is_cuda()) keep_cuda_exact();
-    network_.to(device_);
-    network_.set_execution({.convolution = config_.convolution, .precision = config_.precision});
-    network_.set_checkpoint_stages(options_.checkpoint_stages);
-    if (!config_.freeze_up_to.empty()) freeze();
-    optimizer_ = std::make_unique<Optimizer>(network_, config_.recipe.optimizer);
     // The processor's is for dropped paths, whatever the device.
     for (const at::Device device : {at::Device(at::kCPU), device_}) {
       at::Generator generator = at::globalContext().defaultGenerator(device);
@@ -166,7 +105,7 @@ class Trainer::State {
       throw IoError(fmt::format("{} holds a run already", folder_.path.string()),
                     "go on with it by --resume, or choose another folder with --out");
     }
-    if (initial != nullptr) load_weights(network_, *initial);
+    if (initial != nullptr) task_->load(*initial);
     start_average();
     remove_partial_files(folder_.path);
     write_file_atomically(folder_.metrics(), std::string());
@@ -204,40 +143,22 @@ class Trainer::State {
     }
   }
 
-  void load_best() { load_weights(network_, read_weights(folder_.best())); }
+  void load_best() { task_->load(read_weights(folder_.best())); }
 
   const RunConfig& config() const { return config_; }
-  Network& network() { return network_; }
+  Task& task() { return *task_; }
 
  private:
-  LoaderOptions loader_options() const {
-    return {.batch_size = std::min(config_.recipe.batch_size, data_.training->size()),
-            .order = Order::kShuffled,
-            .last_batch = LastBatch::kDrop,
-            .seed = config_.seed,
-            .threads = options_.loader_threads};
-  }
-
   // Batches that do not make up a step of the optimiser are left out, as images are that do not
   // make up a batch: many small batches are the steps of few large ones.
-  int64_t steps_per_epoch() const { return loader_.batch_count() / config_.recipe.accumulate; }
+  int64_t steps_per_epoch() const { return task_->batches_per_epoch() / config_.recipe.accumulate; }
 
-  CheckpointParts parts() { return {network_, *optimizer_, schedule_, average_.get()}; }
-
-  void freeze() {
-    network_.freeze_up_to(config_.freeze_up_to);
-    const std::vector<at::Tensor> parameters = network_.parameters();
-    if (std::ranges::none_of(parameters, [](const at::Tensor& p) { return p.requires_grad(); })) {
-      throw std::invalid_argument(
-          fmt::format("freezing up to {} leaves no weight to train: name an earlier layer",
-                      config_.freeze_up_to));
-    }
-  }
+  CheckpointParts parts() { return {task_->tensors(), optimizer_, schedule_, average_.get()}; }
 
   // Of the weights that the run starts from.
   void start_average() {
     const double decay = config_.recipe.average_decay;
-    if (decay > 0) average_ = std::make_unique<WeightAverage>(network_, decay);
+    if (decay > 0) average_ = std::make_unique<WeightAverage>(task_->tensors(), decay);
   }
 
   // Never saves what can't be gone on with.
@@ -252,12 +173,13 @@ class Trainer::State {
     const double seconds_before = position_.seconds;
     const double waited_before = position_.waited_seconds;
     const Clock::time_point start = Clock::now();
-    network_.train();
-    loader_.start(position_.epoch, position_.step * config_.recipe.accumulate);
+    task_->start_epoch({.epoch = position_.epoch,
+                        .batch = position_.step * config_.recipe.accumulate,
+                        .carried = position_.carried});
     while (position_.step < steps_per_epoch()) {
       step();
       position_.seconds = seconds_before + seconds_since(start);
-      position_.waited_seconds = waited_before + loader_.waited_seconds();
+      position_.waited_seconds = waited_before + task_->waited_seconds();
       if (options_.observer != nullptr) options_.observer->on_step(progress());
       save_when_due();
     }
@@ -269,36 +191,30 @@ class Trainer::State {
   }
 
   void step() {
-    optimizer_->zero_gradients();
-    for (int64_t i = 0; i < config_.recipe.accumulate; ++i) add_gradients(*loader_.next());
+    optimizer_.zero_gradients();
+    for (int64_t i = 0; i < config_.recipe.accumulate; ++i) add_gradients();
     if (config_.recipe.clip_gradient_norm > 0) {
-      optimizer_->clip_gradient_norm(config_.recipe.clip_gradient_norm);
+      optimizer_.clip_gradient_norm(config_.recipe.clip_gradient_norm);
     }
-    optimizer_->step(learning_rate(position_.step));
+    optimizer_.step(learning_rate(position_.step));
     if (average_ != nullptr) average_->update();
+    position_.carried = task_->carried();
     ++position_.step;
     ++steps_since_save_;
   }
 
-  // Of the mean over all images of the step: the batches are of one size.
-  void add_gradients(const Batch& batch) {
-    const at::Tensor images = batch.images.to(device_);
-    const at::Tensor labels = batch.labels.to(device_);
-    const NamedValues outputs = network_.forward(images, ForwardOptions{});
-    const at::Tensor loss = losses::compute(config_.recipe.loss, outputs, labels);
-    const double loss_value = loss.item<double>();
-    if (!std::isfinite(loss_value)) stop_for_loss(loss_value, images);
-    const int64_t parts = config_.recipe.accumulate;
-    torch::autograd::backward({parts == 1 ? loss : loss / static_cast<double>(parts)}, {});
-
-    const int64_t count = batch.labels.size(0);
-    position_.loss_sum += loss_value * static_cast<double>(count);
-    position_.correct += outputs.at("logits").argmax(1).eq(labels).sum().item<int64_t>();
-    position_.images += count;
+  // Of the mean over all items of the step: the batches are of one size.
+  void add_gradients() {
+    const BatchResult batch =
+        task_->add_gradients(1 / static_cast<double>(config_.recipe.accumulate));
+    if (!std::isfinite(batch.loss)) stop_for_loss(batch.loss);
+    position_.loss_sum += batch.loss * static_cast<double>(batch.items);
+    position_.correct += batch.correct;
+    position_.items += batch.items;
   }
 
-  [[noreturn]] void stop_for_loss(double loss, const at::Tensor& images) {
-    const std::string culprit = first_non_finite(network_, images);
+  [[noreturn]] void stop_for_loss(double loss) {
+    const std::string culprit = task_->first_non_finite();
     throw Error(
         fmt::format("the loss is {} in epoch {}, step {}: {}", loss, position_.epoch + 1,
                     position_.step + 1,
@@ -314,14 +230,15 @@ class Trainer::State {
         .epoch = position_.epoch + 1,
         .step = position_.step,
         .steps_per_epoch = steps_per_epoch(),
-        .loss = position_.loss_sum / static_cast<double>(position_.images),
-        .images_per_second = static_cast<double>(position_.images) / position_.seconds,
+        .loss = position_.loss_sum / static_cast<double>(position_.items),
+        .items_per_second = static_cast<double>(position_.items) / position_.seconds,
+        .unit = task_->unit(),
         .waited_share = position_.waited_seconds / position_.seconds,
         .seconds_left = position_.seconds / done * (static_cast<double>(steps_per_epoch()) - done)};
   }
 
   void check_weights_are_finite() const {
-    const std::string culprit = first_non_finite_weight(network_);
+    const std::string culprit = first_non_finite_weight(task_->tensors());
     if (culprit.empty()) return;
     throw Error(fmt::format("the weight {} is not finite after epoch {}, step {}", culprit,
                             position_.epoch + 1, position_.step),
@@ -351,49 +268,31 @@ class Trainer::State {
     if (steps_due || seconds_since(last_save_) >= options_.checkpoint_seconds) save();
   }
 
-  EpochMetrics measure_epoch() {
-    const auto images = static_cast<double>(position_.images);
-    EpochMetrics metrics{.epoch = position_.epoch + 1,
-                         .learning_rate = learning_rate(steps_per_epoch() - 1),
-                         .train_loss = position_.loss_sum / images,
-                         .train_accuracy = static_cast<double>(position_.correct) / images,
-                         .validation_loss = kNaN,
-                         .validation_accuracy = kNaN,
-                         .images_per_second = images / position_.seconds,
-                         .seconds = position_.seconds,
-                         .waited_seconds = position_.waited_seconds};
-    if (data_.validation != nullptr) {
-      Loader loader(*data_.validation, config_.recipe.eval_transforms,
-                    {.batch_size = std::max<int64_t>(
-                         1, kEvaluationViews / config_.recipe.eval_transforms.views()),
-                     .threads = options_.loader_threads});
-      const Predictions predictions = predict(network_, loader);
-      metrics.validation_loss = predictions.loss;
-      metrics.validation_accuracy = accuracy(predictions).top1;
-    }
-    return metrics;
-  }
-
-  void measure_statistics() {
-    const int64_t images = config_.recipe.statistics_images;
-    if (images == 0) return;
-    const LoaderOptions options = loader_options();
-    Loader loader(*data_.training, config_.recipe.train_transforms, options);
-    striate::measure_statistics(network_, loader, (images - 1) / options.batch_size + 1);
+  EpochMetrics epoch_metrics(const Validation& validation) const {
+    const auto items = static_cast<double>(position_.items);
+    return {.epoch = position_.epoch + 1,
+            .learning_rate = learning_rate(steps_per_epoch() - 1),
+            .train_loss = position_.loss_sum / items,
+            .train_accuracy = static_cast<double>(position_.correct) / items,
+            .validation_loss = validation.loss,
+            .validation_accuracy = validation.accuracy,
+            .items_per_second = items / position_.seconds,
+            .seconds = position_.seconds,
+            .waited_seconds = position_.waited_seconds};
   }
 
   // Measures the epoch and writes its weights: the averaged ones, if the run keeps an average.
   EpochMetrics keep_epoch() {
     const AveragedWeights averaged(average_.get());
     check_weights_are_finite();
-    measure_statistics();
-    const EpochMetrics metrics = measure_epoch();
-    const bool measured = std::isfinite(metrics.validation_accuracy);
-    if (measured) schedule_.epoch_ended(metrics.validation_accuracy);
+    const Validation validation = task_->validate();
+    const EpochMetrics metrics = epoch_metrics(validation);
+    const bool measured = std::isfinite(validation.score);
+    if (measured) schedule_.epoch_ended(validation.score);
     write_weights(folder_.last());
-    if (!measured || metrics.validation_accuracy > position_.best_accuracy) {
+    if (!measured || validation.score > position_.best_score) {
       write_weights(folder_.best());
-      position_.best_accuracy = measured ? metrics.validation_accuracy : -1;
+      position_.best_score = measured ? validation.score : Position{}.best_score;
       position_.best_epoch = position_.epoch;
     }
     const int64_t every = options_.snapshot_epochs;
@@ -411,7 +310,7 @@ class Trainer::State {
     const int64_t patience = config_.recipe.early_stop_epochs;
     const bool gave_up = patience > 0 && epoch - position_.best_epoch > patience;
     position_ = {.epoch = epoch,
-                 .best_accuracy = position_.best_accuracy,
+                 .best_score = position_.best_score,
                  .best_epoch = position_.best_epoch,
                  .metrics_bytes = static_cast<int64_t>(fs::file_size(folder_.metrics())),
                  .finished = gave_up || epoch >= config_.recipe.epochs};
@@ -420,12 +319,8 @@ class Trainer::State {
   }
 
   void write_weights(const fs::path& path) const {
-    Weights weights = weights_of(network_);
-    weights.metadata = to_metadata({.model = config_.model,
-                                    .input = config_.input,
-                                    .class_names = config_.class_names,
-                                    .preprocessing = config_.recipe.eval_transforms,
-                                    .final_survival = config_.final_survival});
+    Weights weights{.tensors = {task_->tensors().begin(), task_->tensors().end()},
+                    .metadata = task_->metadata()};
     weights.metadata["striate.recipe"] = config_.recipe.name;
     weights.metadata["striate.data"] = config_.data;
     weights.metadata["striate.epoch"] = std::to_string(position_.epoch + 1);
@@ -436,12 +331,10 @@ class Trainer::State {
   const TrainerOptions options_;
   const RunFolder folder_;
   const at::Device device_;
-  const TrainingData data_;
+  const std::unique_ptr<Task> task_;
   const FolderLock lock_;
-  Network network_;
-  Loader loader_;
   Schedule schedule_;
-  std::unique_ptr<Optimizer> optimizer_;
+  Optimizer optimizer_;
   std::unique_ptr<WeightAverage> average_;  // null: the recipe asks for none
   Position position_;
   Clock::time_point last_save_ = Clock::now();
@@ -474,8 +367,8 @@ Trainer Trainer::resume(const TrainerOptions& options) {
 const RunConfig& Trainer::config() const {
   return state_->config();
 }
-Network& Trainer::network() {
-  return state_->network();
+Task& Trainer::task() {
+  return state_->task();
 }
 void Trainer::train() {
   state_->train();

@@ -35,7 +35,7 @@ TEST(WeightAverage, IsThatOfAHandComputation) {
   Network network(tiny(), 1);
   network.to(at::kDouble);
   fill(network, 1);
-  WeightAverage average(network, 0.3);
+  WeightAverage average(network.tensors(), 0.3);
   EXPECT_DOUBLE_EQ(averaged(network, average), 1);
   fill(network, 3);
   average.update();
@@ -52,7 +52,7 @@ TEST(WeightAverage, IsThatOfAHandComputation) {
 
 TEST(WeightAverage, GivesTheWeightsBackBitForBit) {
   Network network(tiny(), 1);
-  WeightAverage average(network, 0.9);
+  WeightAverage average(network.tensors(), 0.9);
   const at::Tensor before = network.tensor("fc.weight").detach().clone();
   {
     at::NoGradGuard no_grad;
@@ -71,7 +71,7 @@ TEST(WeightAverage, GivesTheWeightsBackBitForBit) {
 TEST(WeightAverage, TakesStatisticsAndFrozenWeightsAsTheyAre) {
   Network network(tiny(), 1);
   network.tensor("fc.weight").set_requires_grad(false);
-  WeightAverage average(network, 0.9);
+  WeightAverage average(network.tensors(), 0.9);
   EXPECT_EQ(average.state().size(), 4U);  // bn.weight, bn.bias, fc.bias, steps
   fill(network, 7);
   const AveragedWeights guard(&average);
@@ -83,10 +83,10 @@ TEST(WeightAverage, TakesStatisticsAndFrozenWeightsAsTheyAre) {
 
 TEST(WeightAverage, GoesOnFromItsState) {
   Network network(tiny(), 1);
-  WeightAverage whole(network, 0.9);
+  WeightAverage whole(network.tensors(), 0.9);
   fill(network, 0.1);
   whole.update();
-  WeightAverage resumed(network, 0.9);
+  WeightAverage resumed(network.tensors(), 0.9);
   resumed.load_state(whole.state());
   fill(network, 0.7);
   whole.update();
@@ -98,7 +98,7 @@ TEST(WeightAverage, GoesOnFromItsState) {
 
 TEST(WeightAverage, RefusesAStateThatDoesNotFit) {
   Network network(tiny(), 1);
-  WeightAverage average(network, 0.9);
+  WeightAverage average(network.tensors(), 0.9);
   auto state = average.state();
   state.erase("fc.bias");
   EXPECT_THROW(average.load_state(state), FormatError);

@@ -67,7 +67,7 @@ TEST_P(TenSteps, AgreeWithTorchOptim) {
   Network network(graph, generated_weights(graph));
   network.to(at::kDouble);
   network.train();
-  Optimizer optimizer(network, optimizer_of(run));
+  Optimizer optimizer(network.tensors(), optimizer_of(run));
   const Schedule schedule(schedule_of(run), 10, 1);
   for (int64_t step = 0; step < 10; ++step) {
     const at::Tensor images =
@@ -123,7 +123,7 @@ double value_of(const Network& network, const std::string& key) {
 TEST(Optimizer, GoesOnWithMomentumAndDecayWhereThereIsNoGradient) {
   Network network(tiny(), 1);
   network.to(at::kDouble);
-  Optimizer optimizer(network, {.momentum = 0.9, .weight_decay = 0.1});
+  Optimizer optimizer(network.tensors(), {.momentum = 0.9, .weight_decay = 0.1});
   set_all(network, 2, 0.5);
   optimizer.step(0.01);
   const double v1 = 0.5 + 0.1 * 2;
@@ -142,7 +142,8 @@ TEST(Optimizer, AdamsMeansGoOnWhereThereIsNoGradient) {
   Network network(tiny(), 1);
   network.to(at::kDouble);
   Optimizer optimizer(
-      network, {.kind = OptimizerOptions::Kind::kAdam, .beta1 = 0.8, .beta2 = 0.9, .eps = 1e-3});
+      network.tensors(),
+      {.kind = OptimizerOptions::Kind::kAdam, .beta1 = 0.8, .beta2 = 0.9, .eps = 1e-3});
   set_all(network, 2, 0.5);
   optimizer.step(0.01);
   const double w1 = 2 - 0.01 * 0.5 / (0.5 + 1e-3);
@@ -157,7 +158,7 @@ TEST(Optimizer, AdamsMeansGoOnWhereThereIsNoGradient) {
 TEST(Optimizer, LeavesFrozenWeightsAlone) {
   Network network(tiny(), 1);
   network.tensor("fc.weight").set_requires_grad(false);
-  Optimizer optimizer(network, {.weight_decay = 0.1});
+  Optimizer optimizer(network.tensors(), {.weight_decay = 0.1});
   EXPECT_FALSE(optimizer.state().contains("first/fc.weight"));
   set_all(network, 2, 0.5);
   optimizer.step(0.01);
@@ -176,15 +177,15 @@ TEST(OptimizerState, GoesOnAsIfNothingHadHappened) {
   for (const auto kind : {OptimizerOptions::Kind::kSgd, OptimizerOptions::Kind::kAdam,
                           OptimizerOptions::Kind::kAdamW}) {
     Network whole(tiny(), 1);
-    Optimizer one(whole, {.kind = kind, .weight_decay = 0.1});
+    Optimizer one(whole.tensors(), {.kind = kind, .weight_decay = 0.1});
     for (uint64_t step = 0; step < 4; ++step) one_step(whole, one, step);
 
     Network first(tiny(), 1);
-    Optimizer before(first, {.kind = kind, .weight_decay = 0.1});
+    Optimizer before(first.tensors(), {.kind = kind, .weight_decay = 0.1});
     for (uint64_t step = 0; step < 2; ++step) one_step(first, before, step);
     Network second(tiny(), 2);
     load_weights(second, weights_of(first));
-    Optimizer after(second, {.kind = kind, .weight_decay = 0.1});
+    Optimizer after(second.tensors(), {.kind = kind, .weight_decay = 0.1});
     after.load_state(before.state());
     for (uint64_t step = 2; step < 4; ++step) one_step(second, after, step);
     EXPECT_TRUE(second.tensor("fc.weight").equal(whole.tensor("fc.weight")));
@@ -193,7 +194,7 @@ TEST(OptimizerState, GoesOnAsIfNothingHadHappened) {
 
 TEST(OptimizerState, ThatLacksATensorIsRefused) {
   Network network(tiny(), 1);
-  Optimizer optimizer(network, {});
+  Optimizer optimizer(network.tensors(), {});
   auto state = optimizer.state();
   state.erase("first/fc.bias");
   EXPECT_THROW(optimizer.load_state(state), FormatError);

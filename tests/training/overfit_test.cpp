@@ -7,6 +7,7 @@
 #include "models/networks.h"
 #include "striate/models/models.h"
 #include "striate/runtime/network.h"
+#include "striate/training/classification.h"
 #include "striate/training/losses.h"
 #include "striate/training/optimizer.h"
 #include "striate/training/schedule.h"
@@ -56,7 +57,7 @@ struct Training {
 // The training losses of so many steps with Adam, or of fewer when one is low enough.
 std::vector<double> train(Network& network, const RunConfig& config, const Images& images,
                           const Training& training) {
-  Optimizer optimizer(network, {.kind = OptimizerOptions::Kind::kAdam});
+  Optimizer optimizer(network.tensors(), {.kind = OptimizerOptions::Kind::kAdam});
   const Schedule schedule({.kind = ScheduleOptions::Kind::kCosine, .milestones = {}},
                           training.steps, 1);
   std::vector<double> losses;
@@ -144,9 +145,9 @@ TEST(Overfit, ATrainerTrainsTheHeadsThatTheRecipeAsksFor) {
   c.recipe.train_transforms = plain;
   c.recipe.eval_transforms = plain;
   Trainer trainer = Trainer::start(c, {.run = folder / "run"});
-  const at::Tensor before = trainer.network().tensor("aux1.fc2.weight").detach().clone();
+  const at::Tensor before = network_of(trainer).tensor("aux1.fc2.weight").detach().clone();
   trainer.train();
-  EXPECT_FALSE(trainer.network().tensor("aux1.fc2.weight").equal(before));
+  EXPECT_FALSE(network_of(trainer).tensor("aux1.fc2.weight").equal(before));
   const Weights kept = read_weights(RunFolder{folder / "run"}.best());
   EXPECT_TRUE(kept.tensors.contains("aux2.conv.bn.running_mean"));
   const int64_t classes = static_cast<int64_t>(c.class_names.size());

@@ -7,6 +7,7 @@
 
 #include "striate/base/error.h"
 #include "striate/runtime/network.h"
+#include "striate/training/classification.h"
 #include "striate/training/evaluate.h"
 #include "striate/training/losses.h"
 #include "training/checkpoint.h"
@@ -162,8 +163,9 @@ TEST_F(TrainerTest, SeveralBatchesMakeTheStepOfOneLargeBatch) {
   parts.train();
 
   constexpr double kRounding = 1e-5;
-  for (const auto& [key, tensor] : whole.network().tensors()) {
-    EXPECT_LT((parts.network().tensor(key) - tensor).abs().max().item<double>(), kRounding) << key;
+  for (const auto& [key, tensor] : network_of(whole).tensors()) {
+    EXPECT_LT((network_of(parts).tensor(key) - tensor).abs().max().item<double>(), kRounding)
+        << key;
   }
   const auto a = read_metrics(folder_ / "whole" / "metrics.jsonl");
   for (size_t i = 0; i < a.size(); ++i) {
@@ -228,14 +230,14 @@ TEST_F(TrainerTest, TheAverageIsWhatIsMeasuredAndKept) {
   for (const auto& [key, tensor] : kept.tensors) {
     EXPECT_TRUE(tensor.equal(saved.tensors.at("average/" + key))) << key;
     EXPECT_FALSE(tensor.equal(saved.tensors.at("weights/" + key))) << key;
-    EXPECT_TRUE(trainer.network().tensor(key).equal(saved.tensors.at("weights/" + key))) << key;
+    EXPECT_TRUE(network_of(trainer).tensor(key).equal(saved.tensors.at("weights/" + key))) << key;
   }
 
-  load_weights(trainer.network(), kept);
+  load_weights(network_of(trainer), kept);
   const std::shared_ptr<const Dataset> all = open_dataset(c.data, Split::kTrain);
   const auto validation = subset(all, hold_out(200, 40, 0).validation);
   Loader loader(*validation, c.recipe.eval_transforms, {.batch_size = 40});
-  EXPECT_NEAR(predict(trainer.network(), loader).loss,
+  EXPECT_NEAR(predict(network_of(trainer), loader).loss,
               read_metrics(run.metrics()).back().validation_loss, 1e-6);
 }
 
@@ -250,7 +252,7 @@ TEST_F(TrainerTest, FrozenLayersStayAsTheyWere) {
   c.freeze_up_to = "layer1.0.bn2";
   Trainer trainer = Trainer::start(c, options("run"));
   std::map<std::string, at::Tensor> before;
-  for (const auto& [key, tensor] : trainer.network().tensors())
+  for (const auto& [key, tensor] : network_of(trainer).tensors())
     before[key] = tensor.detach().clone();
   trainer.train();
   const Weights kept = read_weights(RunFolder{folder_ / "run"}.last());
@@ -259,7 +261,7 @@ TEST_F(TrainerTest, FrozenLayersStayAsTheyWere) {
     const bool is_frozen =
         key.starts_with("conv1.") || key.starts_with("bn1.") || key.starts_with("layer1.0.");
     frozen += is_frozen ? 1 : 0;
-    EXPECT_EQ(trainer.network().tensor(key).equal(tensor), is_frozen) << key;
+    EXPECT_EQ(network_of(trainer).tensor(key).equal(tensor), is_frozen) << key;
     EXPECT_EQ(kept.tensors.at(key).equal(tensor), is_frozen) << key;
   }
   EXPECT_EQ(frozen, 3 * 6);  // a convolution's weight and a batch-norm's five
@@ -331,7 +333,7 @@ TEST_F(TrainerTest, WeightsThatAreNotFiniteAreNeverSaved) {
   Trainer trainer = Trainer::start(c, options("run"));
   {
     at::NoGradGuard no_grad;
-    trainer.network().tensor("fc3.weight").mul_(1e4);
+    network_of(trainer).tensor("fc3.weight").mul_(1e4);
   }
   EXPECT_THROW(trainer.train(), Error);
   EXPECT_FALSE(fs::exists(folder_ / "run" / "best.safetensors"));
@@ -386,12 +388,12 @@ TEST(Checkpoint, RestoresTheRandomGenerator) {
   Graph graph("net", {8});
   graph.set_output("y", Scope(graph).linear("fc", graph.input(), {.out_features = 2}));
   Network network(graph, 1);
-  Optimizer optimizer(network, {});
+  Optimizer optimizer(network.tensors(), {});
   Schedule schedule({}, 1, 1);
-  const CheckpointParts parts{network, optimizer, schedule};
+  const CheckpointParts parts{network.tensors(), optimizer, schedule};
   const fs::path path = fs::path(testing::TempDir()) / "striate_checkpoint.safetensors";
   at::manual_seed(5);
-  save_checkpoint(path, parts, {.epoch = 3, .step = 4, .loss_sum = 0.1, .best_accuracy = 0.5});
+  save_checkpoint(path, parts, {.epoch = 3, .step = 4, .loss_sum = 0.1, .best_score = 0.5});
   const at::Tensor drawn = at::rand({10});
   at::manual_seed(6);
   const Position position = load_checkpoint(path, parts);

@@ -35,6 +35,9 @@ bool holds_whole(const Json& value) {
 Json parse_json(const std::string& text, const std::string& origin);
 Json read_json(const std::filesystem::path& path);
 
+/// A number; null where it is not finite, which JSON can't say.
+Json finite_or_null(double value);
+
 /// Reads an object key by key and refuses keys that nobody asked for, so that a misspelt option is
 /// an error and not a default. Call `finish` last.
 class JsonReader {

@@ -100,7 +100,7 @@ class Network final : public torch::nn::Module {
   /// A tensor of the network by its key. @throws LookupError.
   at::Tensor tensor(const std::string& key) const;
   /// Parameters and buffers by key, in the order of the nodes.
-  const std::vector<std::pair<std::string, at::Tensor>>& tensors() const { return tensors_; }
+  const NamedTensors& tensors() const { return tensors_; }
   /// What describes each of them, in the same order.
   const std::vector<TensorSpec>& specs() const { return specs_; }
 
@@ -127,7 +127,7 @@ class Network final : public torch::nn::Module {
   Graph graph_;
   Layout layout_;
   std::vector<TensorSpec> specs_;
-  std::vector<std::pair<std::string, at::Tensor>> tensors_;
+  NamedTensors tensors_;
   std::map<std::string, size_t> by_key_;
   std::vector<NodeTensors> steps_;  // by node
   std::vector<PlannedStep> plain_;  // each node by itself
@@ -150,8 +150,6 @@ void check_weights(const Graph& graph, const Weights& weights);
 /// @throws ShapeError  as `check_weights`; the network is unchanged.
 void load_weights(Network& network, const Weights& weights);
 
-/// The first weight that is not finite, or "".
-std::string first_non_finite_weight(const Network& network);
 /// Where a training step went wrong: the first node, in order, whose value is not finite for these
 /// images, or the first weight that is not; "" when all are finite.
 std::string first_non_finite(Network& network, const at::Tensor& images);

@@ -5,8 +5,13 @@
 #include <filesystem>
 #include <map>
 #include <string>
+#include <utility>
+#include <vector>
 
 namespace striate {
+
+/// Tensors by their dotted names, in an order of their own.
+using NamedTensors = std::vector<std::pair<std::string, at::Tensor>>;
 
 /// What a weight file holds: tensors by their dotted names, and texts about them.
 struct Weights {
@@ -42,5 +47,12 @@ Weights read_weights(const std::filesystem::path& path);
 ///                                of this library don't have (complex, quantised), or a name or
 ///                                text is not UTF-8.
 void write_safetensors(const Weights& weights, const std::filesystem::path& path);
+
+/// Copies weights into tensors of the same names, converting to their types.
+/// @throws ShapeError  the names are not the same, or a shape is not; nothing is changed then.
+void copy_weights(const Weights& weights, const NamedTensors& tensors);
+
+/// The name of the first tensor that is not finite, or "".
+std::string first_non_finite_weight(const NamedTensors& tensors);
 
 }  // namespace striate

@@ -6,19 +6,18 @@
 #include <string>
 #include <vector>
 
+#include "striate/runtime/weights.h"
 #include "striate/training/recipe.h"
 
 namespace striate {
-
-class Network;
 
 /// Stochastic gradient descent with momentum, Adam or AdamW, with torch.optim's formulas. A
 /// parameter that got no gradient in a step, as its path was dropped, counts as one of gradient
 /// zero: unlike torch.optim's, its momentum and its decay go on, as in the code of huang2016.
 class Optimizer {
  public:
-  /// The optimiser shares the network's parameters: those that require a gradient.
-  Optimizer(const Network& network, OptimizerOptions options);
+  /// The optimiser shares those of the tensors that require a gradient.
+  Optimizer(const NamedTensors& tensors, OptimizerOptions options);
 
   void zero_gradients();
   /// Scales all gradients so that their common norm is at most `norm`. Returns the norm before.

@@ -56,6 +56,9 @@ struct Recipe {
   int64_t validation_size = 0;
   Preprocessing train_transforms;
   Preprocessing eval_transforms;
+  /// Of what is no classification of images: the sizes of its network and all else that only its
+  /// task knows and reads. Such a recipe has no transforms and no loss. Null: a classification.
+  Json task = nullptr;
   LossOptions loss;
   OptimizerOptions optimizer;
   ScheduleOptions schedule;

@@ -42,7 +42,7 @@ struct EpochMetrics {
   double train_accuracy = 0;
   double validation_loss = 0;
   double validation_accuracy = 0;
-  double images_per_second = 0;
+  double items_per_second = 0;  ///< images; characters or words of a text
   double seconds = 0;
   double waited_seconds = 0;  ///< of these, for data
 };

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <limits>
+
 #include "striate/base/json.h"
 #include "striate/training/recipe.h"
 
@@ -12,8 +14,8 @@ class Schedule {
 
   /// What the base rate is multiplied by at a step (from 0, over the whole run).
   double factor(int64_t step) const;
-  /// Plateau: divides when the accuracy has not risen for `patience` epochs.
-  void epoch_ended(double validation_accuracy);
+  /// Plateau: divides when the score has not risen for `patience` epochs.
+  void epoch_ended(double score);
 
   Json state() const;
   void load_state(const Json& state);
@@ -25,7 +27,7 @@ class Schedule {
   int64_t steps_per_epoch_;
   // Plateau.
   double plateau_factor_ = 1;
-  double best_accuracy_ = -1;
+  double best_score_ = -std::numeric_limits<double>::infinity();
   int64_t epochs_since_best_ = 0;
 };
 

@@ -9,12 +9,10 @@
 #include <vector>
 
 #include "striate/base/error.h"
-#include "striate/data/dataset.h"
 #include "striate/training/run.h"
+#include "striate/training/task.h"
 
 namespace striate {
-
-class Network;
 
 /// The run was asked to stop. It has saved its state and can be resumed.
 class Interrupted : public Error {
@@ -27,7 +25,8 @@ struct StepProgress {
   int64_t step = 0;   ///< in the epoch, from 1
   int64_t steps_per_epoch = 0;
   double loss = 0;  ///< mean over the epoch so far
-  double images_per_second = 0;
+  double items_per_second = 0;
+  std::string unit;         ///< what an item is, as "images"
   double waited_share = 0;  ///< of the epoch's time, for data; in [0, 1]
   double seconds_left = 0;  ///< of the epoch
 };
@@ -39,8 +38,14 @@ class TrainingObserver {
   virtual void on_epoch(const EpochMetrics&) {}
 };
 
+/// The usual task: a network of the registry learns to tell classes of images.
+/// @throws whatever opening the data throws; std::invalid_argument  too few images for a step, or
+/// nothing left to train.
+std::unique_ptr<Task> make_classification(const RunConfig& config, const TrainerOptions& options);
+
 struct TrainerOptions {
   std::filesystem::path run;
+  MakeTask make_task = make_classification;
   int loader_threads = 1;
   std::string device = "cpu";
   /// Parts of the network that are computed again in the backward pass instead of being kept, as
@@ -57,10 +62,10 @@ struct TrainerOptions {
   TrainingObserver* observer = nullptr;
 };
 
-/// Trains a network by a recipe, in a run folder.
+/// Trains by a recipe, in a run folder.
 class Trainer {
  public:
-  /// Starts a run. Where `initial` is not null, the network starts from these weights.
+  /// Starts a run. Where `initial` is not null, training starts from these weights.
   /// @throws IoError  the folder holds a run already; whatever opening the data throws.
   static Trainer start(const RunConfig& config, const TrainerOptions& options,
                        const Weights* initial = nullptr);
@@ -72,7 +77,7 @@ class Trainer {
   ~Trainer();
 
   const RunConfig& config() const;
-  Network& network();
+  Task& task();
   /// Trains to the end. @throws Interrupted; Error  the loss is not finite, naming the layer.
   void train();
   /// The best epoch's weights on the held-out images or, where none were held out, the last's.
@@ -84,14 +89,8 @@ class Trainer {
   std::unique_ptr<State> state_;
 };
 
-/// The network that a run trains: with auxiliary heads and stochastic depth where it says so.
-Graph training_graph(const RunConfig& config);
-
 /// "cpu", "cuda" (the first one) or "cuda:1". @throws std::invalid_argument  another word; Error
 /// this LibTorch or this machine has no CUDA, or not so many devices.
 at::Device find_device(const std::string& name);
-
-/// The shape that a data set's first image has after preprocessing: (C, H, W).
-Shape input_shape(const Dataset& dataset, const Preprocessing& preprocessing);
 
 }  // namespace striate
