@@ -8,6 +8,7 @@
 #include <map>
 #include <set>
 
+#include "sequence/unicode.h"
 #include "striate/base/error.h"
 #include "striate/base/file.h"
 
@@ -22,25 +23,12 @@ constexpr const char* kUnknown = "<unk>";
 constexpr double kTrainingShare = 0.90;
 constexpr double kValidationShare = 0.05;
 
-// Of the code point that begins with this byte; 0: none does.
-size_t length_of_code_point(unsigned char first) {
-  if (first < 0x80) return 1;
-  if (first >= 0xC2 && first < 0xE0) return 2;
-  if (first >= 0xE0 && first < 0xF0) return 3;
-  if (first >= 0xF0 && first < 0xF5) return 4;
-  return 0;
-}
-
 std::vector<std::string> split_characters(const std::string& text, const std::string& origin) {
   std::vector<std::string> tokens;
   tokens.reserve(text.size());
   for (size_t at = 0; at < text.size();) {
-    const size_t length = length_of_code_point(static_cast<unsigned char>(text[at]));
-    bool whole = length > 0 && at + length <= text.size();
-    for (size_t i = 1; whole && i < length; ++i) {
-      whole = (static_cast<unsigned char>(text[at + i]) & 0xC0) == 0x80;
-    }
-    if (!whole) {
+    const size_t length = first_length(std::string_view(text).substr(at));
+    if (length == 0) {
       throw FormatError(fmt::format("{} is not UTF-8 at byte {}", origin, at),
                         "convert it, with iconv -t UTF-8 for instance");
     }

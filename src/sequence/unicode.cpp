@@ -6,18 +6,36 @@
 
 namespace striate {
 
+namespace {
+
+struct FirstPoint {
+  char32_t point = 0;
+  size_t length = 0;  // 0: none
+};
+
+FirstPoint first_point(std::string_view text) {
+  utf8proc_int32_t point = 0;
+  const utf8proc_ssize_t length =
+      utf8proc_iterate(reinterpret_cast<const utf8proc_uint8_t*>(text.data()),
+                       static_cast<utf8proc_ssize_t>(text.size()), &point);
+  if (length < 1) return {};
+  return {static_cast<char32_t>(point), static_cast<size_t>(length)};
+}
+
+}  // namespace
+
+size_t first_length(std::string_view text) {
+  return first_point(text).length;
+}
+
 std::optional<std::u32string> decode_utf8(std::string_view text) {
   std::u32string points;
   points.reserve(text.size());
-  const auto* at = reinterpret_cast<const utf8proc_uint8_t*>(text.data());
-  auto left = static_cast<utf8proc_ssize_t>(text.size());
-  while (left > 0) {
-    utf8proc_int32_t point = 0;
-    const utf8proc_ssize_t length = utf8proc_iterate(at, left, &point);
-    if (length < 1) return std::nullopt;
-    points.push_back(static_cast<char32_t>(point));
-    at += length;
-    left -= length;
+  while (!text.empty()) {
+    const FirstPoint first = first_point(text);
+    if (first.length == 0) return std::nullopt;
+    points.push_back(first.point);
+    text.remove_prefix(first.length);
   }
   return points;
 }

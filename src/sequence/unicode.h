@@ -6,6 +6,9 @@
 
 namespace striate {
 
+/// How many bytes the first code point of a UTF-8 text has; 0 where it is not UTF-8, or empty.
+size_t first_length(std::string_view text);
+
 /// The code points of a UTF-8 text, or nothing where it is not UTF-8.
 std::optional<std::u32string> decode_utf8(std::string_view text);
 /// The same for a text that was checked where it was read.
