@@ -8,8 +8,8 @@
 #include <type_traits>
 #include <vector>
 
+#include "kernels/random_values.h"
 #include "kernels/targets.h"
-#include "striate/base/random.h"
 
 namespace striate {
 namespace {
@@ -17,13 +17,6 @@ namespace {
 using kernels::BFloat16;
 using kernels::ConvolutionShape;
 using kernels::DirectConvolution;
-
-std::vector<float> random_values(int64_t count, uint64_t seed) {
-  Random random({seed});
-  std::vector<float> values(static_cast<size_t>(count));
-  for (float& value : values) value = static_cast<float>(random.normal());
-  return values;
-}
 
 // A convolution whose values lie among others: pixels further apart than they need be, but for
 // images of three channels.

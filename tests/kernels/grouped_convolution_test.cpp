@@ -6,21 +6,14 @@
 #include <cmath>
 #include <vector>
 
+#include "kernels/random_values.h"
 #include "kernels/targets.h"
-#include "striate/base/random.h"
 
 namespace striate {
 namespace {
 
 using kernels::GroupedShape;
 using kernels::GroupedUse;
-
-std::vector<float> random_values(int64_t count, uint64_t seed) {
-  Random random({seed});
-  std::vector<float> values(static_cast<size_t>(count));
-  for (float& value : values) value = static_cast<float>(random.normal());
-  return values;
-}
 
 // Values of a layer: images channels last, kernels (channels, 3, 3, group_channels).
 struct Layer {

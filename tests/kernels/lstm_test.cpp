@@ -6,8 +6,8 @@
 #include <limits>
 #include <vector>
 
+#include "kernels/random_values.h"
 #include "kernels/targets.h"
-#include "striate/base/random.h"
 
 namespace striate {
 namespace {
@@ -15,14 +15,6 @@ namespace {
 constexpr int64_t kRows = 3;
 // In units of the type's epsilon: exp and tanh are right to some last places.
 constexpr double kTolerance = 30;
-
-template <typename T>
-std::vector<T> random_values(int64_t count, uint64_t seed) {
-  Random random({seed});
-  std::vector<T> values(static_cast<size_t>(count));
-  for (T& value : values) value = static_cast<T>(2 * random.normal());
-  return values;
-}
 
 double sigmoid(double x) {
   return 1 / (1 + std::exp(-x));
@@ -42,11 +34,11 @@ Cell cell_of(double i, double f, double g, double o, double c_past) {
 template <typename T>
 void expect_the_definition(int64_t size) {
   const double tolerance = kTolerance * std::numeric_limits<T>::epsilon();
-  const std::vector<T> sums = random_values<T>(kRows * 4 * size, 1);
-  const std::vector<T> c_past = random_values<T>(kRows * size, 2);
-  const std::vector<T> dh = random_values<T>(kRows * size, 3);
-  const std::vector<T> dh_next = random_values<T>(kRows * size, 4);
-  const std::vector<T> dc_next = random_values<T>(kRows * size, 5);
+  const std::vector<T> sums = random_values<T>(kRows * 4 * size, 1, 2);
+  const std::vector<T> c_past = random_values<T>(kRows * size, 2, 2);
+  const std::vector<T> dh = random_values<T>(kRows * size, 3, 2);
+  const std::vector<T> dh_next = random_values<T>(kRows * size, 4, 2);
+  const std::vector<T> dc_next = random_values<T>(kRows * size, 5, 2);
   std::vector<T> gates = sums;
   std::vector<T> c(c_past.size() + 1, T(-7));
   std::vector<T> h(c_past.size() + 1, T(-7));

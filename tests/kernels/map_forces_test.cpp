@@ -5,18 +5,11 @@
 #include <cmath>
 #include <vector>
 
+#include "kernels/random_values.h"
 #include "kernels/targets.h"
-#include "striate/base/random.h"
 
 namespace striate {
 namespace {
-
-std::vector<float> random_values(int64_t count, uint64_t seed) {
-  Random random({seed});
-  std::vector<float> values(static_cast<size_t>(count));
-  for (float& value : values) value = static_cast<float>(3 * random.normal());
-  return values;
-}
 
 size_t at(int64_t i) {
   return static_cast<size_t>(i);
@@ -28,12 +21,12 @@ TEST_P(MapForcesTest, RepulsionEqualsTheDefinition) {
   const OnlyTarget only(GetParam());
   for (const int64_t bodies : {1, 5, 16, 67}) {
     for (const int64_t points : {1, 7, 16, 33}) {
-      const auto x = random_values(bodies, 1);
-      const auto y = random_values(bodies, 2);
-      auto mass = random_values(bodies, 3);
+      const auto x = random_values(bodies, 1, 3);
+      const auto y = random_values(bodies, 2, 3);
+      auto mass = random_values(bodies, 3, 3);
       for (float& m : mass) m = std::abs(m);
-      const auto to_x = random_values(points, 4);
-      const auto to_y = random_values(points, 5);
+      const auto to_x = random_values(points, 4, 3);
+      const auto to_y = random_values(points, 5, 3);
       std::vector<std::vector<float>> sums(3, std::vector<float>(at(points) + 1, -7.0F));
       kernels::repel(
           {x.data(), y.data(), mass.data(), bodies},
@@ -64,7 +57,7 @@ TEST_P(MapForcesTest, RepulsionEqualsTheDefinition) {
 TEST_P(MapForcesTest, AttractionEqualsTheDefinition) {
   const OnlyTarget only(GetParam());
   constexpr int64_t kRows = 9;
-  const auto points = random_values(2 * kRows, 1);
+  const auto points = random_values(2 * kRows, 1, 3);
   std::vector<int64_t> begins = {0};
   std::vector<int32_t> columns;
   std::vector<float> values;

@@ -6,18 +6,11 @@
 #include <cmath>
 #include <vector>
 
+#include "kernels/random_values.h"
 #include "kernels/targets.h"
-#include "striate/base/random.h"
 
 namespace striate {
 namespace {
-
-std::vector<float> random_values(int64_t count, uint64_t seed) {
-  Random random({seed});
-  std::vector<float> values(static_cast<size_t>(count));
-  for (float& value : values) value = static_cast<float>(random.normal());
-  return values;
-}
 
 class MatrixVectorTest : public testing::TestWithParam<int64_t> {};
 

@@ -5,21 +5,14 @@
 #include <cmath>
 #include <vector>
 
+#include "kernels/random_values.h"
 #include "kernels/targets.h"
-#include "striate/base/random.h"
 
 namespace striate {
 namespace {
 
 using kernels::WinogradShape;
 using kernels::WinogradUse;
-
-std::vector<float> random_values(int64_t count, uint64_t seed) {
-  Random random({seed});
-  std::vector<float> values(static_cast<size_t>(count));
-  for (float& value : values) value = static_cast<float>(random.normal());
-  return values;
-}
 
 // The definition of a convolution and of its gradients, in float64, on images that are channels
 // last and kernels (out, 3, 3, in).
