@@ -6,6 +6,7 @@
 #include "cli/command.h"
 #include "cli/progress.h"
 #include "cli/results.h"
+#include "cli/runs.h"
 #include "striate/base/file.h"
 #include "striate/base/text.h"
 #include "striate/report/run_report.h"
@@ -87,7 +88,7 @@ void write_language_report(const RunFolder& folder, const RunConfig& config, con
   report.title = fmt::format("{} on {}", config.model, config.data);
   report.facts = {
       {"Model", config.model},
-      {"TextVocabulary", fmt::format("{} {}", vocabulary, to_string(entry.unit))},
+      {"Vocabulary", fmt::format("{} {}", vocabulary, to_string(entry.unit))},
       {"Layers", fmt::format("{} of {}", options.model.layers, options.model.hidden_size)},
       {"Parameters", with_thousands(parameter_count(entry, vocabulary, options.model))},
       {"Data", config.data},
@@ -172,11 +173,7 @@ Trainer start_language_run(const RunConfig& config, const TrainerOptions& option
 }
 
 Json finish_language_run(Trainer& trainer, const fs::path& run) {
-  {
-    const InterruptGuard guard;
-    trainer.train();
-  }
-  trainer.load_best();
+  train_to_the_end(trainer);
   const RunFolder folder{run};
   const RunConfig& config = trainer.config();
   const LanguageModelEntry& entry = *find_language_model(config.model);

@@ -79,12 +79,16 @@ Trainer start_run(const RunConfig& config, const TrainerOptions& options) {
   return Trainer::start(config, options, &initial);
 }
 
-FinishedRun finish_run(Trainer& trainer, const fs::path& run) {
+void train_to_the_end(Trainer& trainer) {
   {
     const InterruptGuard guard;
     trainer.train();
   }
   trainer.load_best();
+}
+
+FinishedRun finish_run(Trainer& trainer, const fs::path& run) {
+  train_to_the_end(trainer);
   const RunFolder folder{run};
   const RunConfig& config = trainer.config();
   const auto test = open_data({.spelling = config.data, .split = Split::kTest});

@@ -17,7 +17,9 @@ struct FinishedRun {
 /// Begins a run, from weights where its configuration names some, and says so.
 Trainer start_run(const RunConfig& config, const TrainerOptions& options);
 
-/// Trains to the end, evaluates the best weights on the test images once, and writes the report.
+/// Trains to the end, where Ctrl-C stops and saves, and takes the best weights.
+void train_to_the_end(Trainer& trainer);
+/// Does so, evaluates them on the test images once, and writes the report.
 FinishedRun finish_run(Trainer& trainer, const std::filesystem::path& run);
 
 /// The result of a run in words.

@@ -64,4 +64,12 @@ at::Tensor initial_value(const TensorSpec& spec, uint64_t seed) {
   return tensor;
 }
 
+at::Tensor uniform_parameter(const std::string& key, const Shape& shape, double range,
+                             uint64_t seed) {
+  return initial_value({.key = key,
+                        .shape = shape,
+                        .initializer = {.kind = Initializer::Kind::kUniform, .value = range}},
+                       seed);
+}
+
 }  // namespace striate

@@ -37,13 +37,6 @@ const char* kVocabularyKey = "striate.vocabulary";
 const char* kModelKey = "striate.model";
 const char* kSizesKey = "striate.language_model";
 
-at::Tensor uniform(const std::string& key, const Shape& shape, double range, uint64_t seed) {
-  return initial_value({.key = key,
-                        .shape = shape,
-                        .initializer = {.kind = Initializer::Kind::kUniform, .value = range}},
-                       seed);
-}
-
 // Evaluation mode while it lives.
 class EvaluationMode {
  public:
@@ -98,7 +91,8 @@ LanguageModel::LanguageModel(Cell cell, int64_t vocabulary_size,
     return register_module(name, std::make_shared<torch::nn::Module>());
   };
   encoder_weight_ = child("encoder")->register_parameter(
-      "weight", uniform("encoder.weight", {vocabulary_size, options.embedding_size}, range, seed));
+      "weight",
+      uniform_parameter("encoder.weight", {vocabulary_size, options.embedding_size}, range, seed));
   rnn_ = register_module(
       "rnn", std::make_shared<Recurrent>(RecurrentOptions{.cell = cell,
                                                           .input_size = options.embedding_size,
@@ -108,14 +102,15 @@ LanguageModel::LanguageModel(Cell cell, int64_t vocabulary_size,
                                          seed));
   const auto decoder = child("decoder");
   decoder_weight_ = decoder->register_parameter(
-      "weight", uniform("decoder.weight", {vocabulary_size, options.hidden_size}, range, seed));
+      "weight",
+      uniform_parameter("decoder.weight", {vocabulary_size, options.hidden_size}, range, seed));
   decoder_bias_ = decoder->register_parameter(
-      "bias", uniform("decoder.bias", {vocabulary_size}, options.initial_range, seed));
+      "bias", uniform_parameter("decoder.bias", {vocabulary_size}, options.initial_range, seed));
   for (const auto& item : named_parameters()) tensors_.emplace_back(item.key(), item.value());
   if (options.initial_range == 0) return;
   at::NoGradGuard no_grad;
   for (const auto& [key, tensor] : tensors_) {
-    tensor.copy_(uniform(key, tensor.sizes().vec(), options.initial_range, seed));
+    tensor.copy_(uniform_parameter(key, tensor.sizes().vec(), options.initial_range, seed));
   }
 }
 

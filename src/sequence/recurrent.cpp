@@ -82,13 +82,6 @@ int64_t directions(const RecurrentOptions& options) {
   return options.bidirectional ? 2 : 1;
 }
 
-at::Tensor initial_weight(const std::string& key, const Shape& shape, double bound, uint64_t seed) {
-  return initial_value({.key = key,
-                        .shape = shape,
-                        .initializer = {.kind = Initializer::Kind::kUniform, .value = bound}},
-                       seed);
-}
-
 void check_state(const at::Tensor& state, const Shape& wanted, const char* name) {
   if (state.sizes() != at::IntArrayRef(wanted)) {
     throw ShapeError(fmt::format("the state {} is {}, wanted is {}", name,
@@ -153,7 +146,7 @@ Recurrent::Recurrent(const RecurrentOptions& options, uint64_t seed) : options_(
   }
   const double bound = 1 / std::sqrt(static_cast<double>(options.hidden_size));
   for (const auto& [key, shape] : recurrent_shapes(options)) {
-    weights_.push_back(register_parameter(key, initial_weight(key, shape, bound, seed)));
+    weights_.push_back(register_parameter(key, uniform_parameter(key, shape, bound, seed)));
   }
 }
 

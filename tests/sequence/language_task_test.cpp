@@ -3,13 +3,13 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
-#include <atomic>
 #include <filesystem>
 
 #include "striate/base/error.h"
 #include "striate/base/file.h"
 #include "striate/training/losses.h"
 #include "striate/training/trainer.h"
+#include "training/stopped_run.h"
 
 namespace striate {
 namespace {
@@ -17,19 +17,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr double kRounding = 1e-6;  // float32
-
-// Stops after so many steps, as a user would.
-class Stopper final : public TrainingObserver {
- public:
-  explicit Stopper(int64_t steps) : steps_left_(steps) {}
-  void on_step(const StepProgress&) override {
-    if (--steps_left_ == 0) stop = true;
-  }
-  std::atomic<bool> stop{false};
-
- private:
-  int64_t steps_left_;
-};
 
 class LanguageTaskTest : public testing::Test {
  protected:
@@ -74,16 +61,7 @@ class LanguageTaskTest : public testing::Test {
       EXPECT_THROW(trainer.train(), Interrupted);
     }
     Trainer::resume(options("stopped")).train();
-    for (const char* file : {"last.safetensors", "best.safetensors"}) {
-      EXPECT_EQ(read_file(folder_ / "whole" / file), read_file(folder_ / "stopped" / file)) << file;
-    }
-    const auto a = read_metrics(folder_ / "whole" / "metrics.jsonl");
-    const auto b = read_metrics(folder_ / "stopped" / "metrics.jsonl");
-    ASSERT_EQ(a.size(), b.size());
-    for (size_t i = 0; i < a.size(); ++i) {
-      EXPECT_EQ(a[i].train_loss, b[i].train_loss);
-      EXPECT_EQ(a[i].validation_loss, b[i].validation_loss);
-    }
+    expect_equal_runs(folder_ / "whole", folder_ / "stopped");
   }
 
   fs::path folder_;

@@ -11,28 +11,13 @@
 #include "striate/training/evaluate.h"
 #include "striate/training/losses.h"
 #include "training/checkpoint.h"
+#include "training/stopped_run.h"
 #include "training/tiny_data.h"
 
 namespace striate {
 namespace {
 
 namespace fs = std::filesystem;
-
-// Stops after so many steps, as a user would.
-class Stopper final : public TrainingObserver {
- public:
-  explicit Stopper(int64_t steps) : steps_left_(steps) {}
-  void on_step(const StepProgress&) override {
-    if (--steps_left_ == 0) stop = true;
-  }
-  void on_epoch(const EpochMetrics& metrics) override { epochs.push_back(metrics); }
-
-  std::atomic<bool> stop{false};
-  std::vector<EpochMetrics> epochs;
-
- private:
-  int64_t steps_left_;
-};
 
 class TrainerTest : public testing::Test {
  protected:
@@ -86,16 +71,7 @@ class TrainerTest : public testing::Test {
     }
     Trainer last = Trainer::resume(options("stopped"));
     last.train();
-    for (const char* file : {"last.safetensors", "best.safetensors"}) {
-      EXPECT_EQ(read_file(folder_ / "whole" / file), read_file(folder_ / "stopped" / file)) << file;
-    }
-    const auto a = read_metrics(folder_ / "whole" / "metrics.jsonl");
-    const auto b = read_metrics(folder_ / "stopped" / "metrics.jsonl");
-    ASSERT_EQ(a.size(), b.size());
-    for (size_t i = 0; i < a.size(); ++i) {
-      EXPECT_EQ(a[i].train_loss, b[i].train_loss);
-      EXPECT_EQ(a[i].validation_accuracy, b[i].validation_accuracy);
-    }
+    expect_equal_runs(folder_ / "whole", folder_ / "stopped");
   }
 
   fs::path folder_;
