@@ -4,6 +4,7 @@
 
 #include "cli/program.h"
 #include "runtime/weight_cases.h"
+#include "shared_folder.h"
 #include "striate/base/file.h"
 #include "striate/base/random.h"
 #include "striate/image/codec.h"

@@ -7,6 +7,7 @@
 #include <stdexcept>
 
 #include "reference.h"
+#include "shared_folder.h"
 #include "striate/image/resize.h"
 
 namespace striate {

@@ -38,17 +38,6 @@ class Reference final {
   std::vector<uint8_t> bytes_;
 };
 
-/// Photos and the like that are not part of the project; empty where there are none.
-inline std::filesystem::path shared_folder() {
-  const char* folder = std::getenv("STRIATE_SHARED");
-  if (folder != nullptr) return folder;
-#ifdef STRIATE_SHARED_DIR
-  return STRIATE_SHARED_DIR;
-#else
-  return {};
-#endif
-}
-
 /// ((x x (3 + c) + 5 x y + 11 y y + 40 c) >> 3) mod 256, as in pillow.py.
 inline Image formula_image(int64_t width, int64_t height, int64_t channels) {
   Image image = make_image(width, height, channels);

@@ -10,6 +10,7 @@
 
 #include "models/generated.h"
 #include "models/networks.h"
+#include "shared_folder.h"
 #include "striate/base/json.h"
 #include "striate/data/transforms.h"
 #include "striate/image/codec.h"
@@ -235,11 +236,6 @@ TEST(FractalNet, TheDeepestColumnAloneAgrees) {
   Comparison(project_reference("fractalnet20"), "fractalnet20", at::kFloat)
       .check("column2_logits", network->forward(generated("input.eval", images.eval)),
              kOutputTolerance);
-}
-
-std::filesystem::path shared_folder() {
-  const char* folder = std::getenv("STRIATE_SHARED");
-  return folder != nullptr ? folder : STRIATE_SHARED_DIR;
 }
 
 // Real weights on real photos, decoded and prepared here, against torchvision on Pillow

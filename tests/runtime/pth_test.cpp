@@ -1,6 +1,7 @@
 #include <ATen/ops/arange.h>
 
 #include "pickle_text.h"
+#include "shared_folder.h"
 #include "weight_cases.h"
 
 namespace striate {

@@ -6,6 +6,7 @@
 #include <csignal>
 #include <stdexcept>
 
+#include "shared_folder.h"
 #include "weight_cases.h"
 
 namespace striate {

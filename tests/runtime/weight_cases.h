@@ -21,16 +21,6 @@ inline std::filesystem::path weight_files() {
   return std::filesystem::path(STRIATE_SOURCE_DIR) / "tests" / "reference" / "pth";
 }
 
-/// Networks that others trained, which are not part of the project; empty where there are none.
-inline std::filesystem::path shared_folder() {
-  if (const char* folder = std::getenv("STRIATE_SHARED")) return folder;
-#ifdef STRIATE_SHARED_DIR
-  return STRIATE_SHARED_DIR;
-#else
-  return {};
-#endif
-}
-
 /// A file of its own for one test, removed after it.
 class ScratchFile final {
  public:

@@ -2,6 +2,7 @@
 
 #include "data/made_data.h"
 #include "sequence/text_reference.h"
+#include "shared_folder.h"
 #include "striate/base/file.h"
 
 namespace striate {

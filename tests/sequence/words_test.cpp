@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "sequence/text_reference.h"
+#include "shared_folder.h"
 #include "striate/sequence/sentence_pairs.h"
 
 namespace striate {

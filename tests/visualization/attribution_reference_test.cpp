@@ -9,6 +9,7 @@
 
 #include "models/generated.h"
 #include "models/networks.h"
+#include "shared_folder.h"
 #include "striate/base/json.h"
 #include "striate/visualization/attribution.h"
 
@@ -165,8 +166,7 @@ INSTANTIATE_TEST_SUITE_P(Zoo, Captum,
 
 // A wider set of reference files, which is not part of the project.
 const Weights* shared_reference() {
-  const std::filesystem::path path =
-      std::filesystem::path(STRIATE_SHARED_DIR) / "reference" / "classification.safetensors";
+  const std::filesystem::path path = shared_folder() / "reference" / "classification.safetensors";
   if (!std::filesystem::exists(path)) return nullptr;
   static const Weights file = read_weights(path);
   return &file;
