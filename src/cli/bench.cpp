@@ -11,6 +11,7 @@
 
 #include "cli/bench.h"
 #include "cli/command.h"
+#include "cli/model_kind.h"
 #include "cli/training_options.h"
 #include "striate/models/models.h"
 #include "striate/runtime/fused_network.h"
@@ -45,8 +46,8 @@ rusage resources() {
 }
 
 void bench_training(const Options& options) {
-  const LanguageModelEntry* const language = find_language_model(options.step.model);
-  if (language != nullptr) return bench_language(*language, options.step);
+  const ModelKind* const kind = kind_of_model(options.step.model);
+  if (kind != nullptr) return kind->bench_training(options.step);
   const std::unique_ptr<Network> network = make_network(options);
   network->set_checkpoint_stages(options.checkpoint_stages);
   Optimizer optimizer(network->tensors(),

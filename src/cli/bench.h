@@ -7,7 +7,6 @@
 #include <string>
 
 #include "striate/graph/graph.h"
-#include "striate/sequence/language_model.h"
 
 namespace striate::cli {
 
@@ -42,8 +41,5 @@ struct Items {
 /// Times steps by so many threads, and prints their median, the spread, and the peak of memory.
 void measure(const StepOptions& options, const std::function<void()>& step,
              const Items& items = {});
-
-/// `bench train` of a language model, by its usual recipe, on random tokens.
-void bench_language(const LanguageModelEntry& entry, const StepOptions& options);
 
 }  // namespace striate::cli

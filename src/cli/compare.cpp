@@ -4,12 +4,12 @@
 #include <memory>
 
 #include "cli/command.h"
+#include "cli/model_kind.h"
 #include "cli/progress.h"
 #include "cli/runs.h"
 #include "striate/base/file.h"
 #include "striate/base/text.h"
 #include "striate/report/plot.h"
-#include "striate/sequence/language_model.h"
 
 namespace striate::cli {
 
@@ -68,9 +68,10 @@ std::vector<std::string> row(const Options& options, const Json& result) {
 std::vector<PlannedRun> plan(const Options& options) {
   std::vector<PlannedRun> runs;
   for (const std::string& model : options.models) {
-    if (find_language_model(model) != nullptr) {
+    const ModelKind* const kind = kind_of_model(model);
+    if (kind != nullptr) {
       throw UsageError(
-          fmt::format("{} is a language model: compare trains networks for images", model));
+          fmt::format("{} is a {}: compare trains networks for images", model, kind->name()));
     }
     runs.push_back({resolve(model, options.training), fs::path(options.out) / model});
   }

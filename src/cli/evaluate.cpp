@@ -4,8 +4,8 @@
 
 #include "cli/command.h"
 #include "cli/ensemble.h"
-#include "cli/language.h"
 #include "cli/model_file.h"
+#include "cli/model_kind.h"
 #include "cli/results.h"
 #include "striate/base/error.h"
 
@@ -19,6 +19,7 @@ struct Options {
   ModelFileOptions model;
   std::string split = "test";
   int crops = 1;
+  std::optional<int64_t> beams;
   bool json = false;
 };
 
@@ -71,26 +72,31 @@ Member evaluate_one(const std::string& path, const Dataset& data, const Options&
           .predictions = predict_data(*model.network, data, preprocessing)};
 }
 
-// A language model, on a text.
-void evaluate_text(const Options& options) {
+void evaluate_kind(const ModelKind& kind, const Options& options) {
   if (options.weights.size() > 1) {
-    throw UsageError("several language models make no ensemble", "evaluate one after the other");
+    throw UsageError(fmt::format("several files with a {} make no ensemble", kind.name()),
+                     "evaluate one after the other");
   }
-  const Json report = evaluate_language({.weights = options.weights.front(),
-                                         .data = options.data.spelling,
-                                         .part = options.split,
-                                         .limit = options.data.limit});
-  options.json ? print(report) : print(describe_language_evaluation(report));
+  const Json report = kind.evaluate({.weights = options.weights.front(),
+                                     .data = options.data.spelling,
+                                     .part = options.split,
+                                     .limit = options.data.limit,
+                                     .beams = options.beams});
+  options.json ? print(report) : print(kind.describe_evaluation(report));
 }
 
 void evaluate(Options options) {
   // A run's folder may be that of an ensemble, whose members are networks for images.
-  if (members_of(options.weights.front()).empty() &&
-      holds_language_model(options.weights.front())) {
-    return evaluate_text(options);
+  if (members_of(options.weights.front()).empty()) {
+    const ModelKind* const kind = kind_of_file(options.weights.front());
+    if (kind != nullptr) return evaluate_kind(*kind, options);
   }
   if (options.split == "validation") {
-    throw UsageError("only texts have a validation part", "use --split train or --split test");
+    throw UsageError("images with classes have no validation part",
+                     "use --split train or --split test");
+  }
+  if (options.beams.has_value()) {
+    throw UsageError("--beam has no meaning for classes of images", "leave it out");
   }
   options.data.split = options.split == "train" ? Split::kTrain : Split::kTest;
   const auto data = open_data(options.data);
@@ -109,21 +115,27 @@ void evaluate(Options options) {
 void add_evaluate(CLI::App& program) {
   CLI::App* command = program.add_subcommand(
       "evaluate",
-      "Accuracy of weights on data; of several, their ensemble; of a language model, its loss");
+      "How good weights are on data: accuracy (of several, their ensemble), loss, BLEU, bound");
   const auto options = std::make_shared<Options>();
   command
       ->add_option("weights", options->weights,
                    "Weight files, run folders, or the folder of an ensemble")
       ->required();
   command->add_option("--data", options->data.spelling, "A data set")->required();
-  command->add_option("--split", options->split, "train or test; of a text also validation")
+  command
+      ->add_option("--split", options->split,
+                   "train or test; of texts and captions also validation")
       ->check(CLI::IsMember({"train", "validation", "test"}))
       ->capture_default_str();
   command->add_option("--crops", options->crops, "Views of each image: 1 or 10")
       ->check(CLI::IsMember({1, 10}))
       ->capture_default_str();
-  command->add_option("--limit", options->data.limit, "Only the first images, or tokens of a text")
+  command
+      ->add_option("--limit", options->data.limit,
+                   "Only the first images, sentences, or tokens of a text")
       ->check(CLI::PositiveNumber);
+  command->add_option("--beam", options->beams, "Sentences that a search keeps at each step")
+      ->check(CLI::Range(1, 100));
   add_model_flags(*command, options->model);
   command
       ->add_option("--column", options->model.column,

@@ -8,12 +8,12 @@
 #include <sstream>
 #include <utility>
 
+#include "cli/model_kind.h"
 #include "striate/base/error.h"
 #include "striate/base/file.h"
 #include "striate/graph/analysis.h"
 #include "striate/image/codec.h"
 #include "striate/runtime/network.h"
-#include "striate/sequence/language_model.h"
 
 namespace striate::cli {
 
@@ -170,8 +170,9 @@ LoadedModel load_model(const fs::path& path, const ModelFileOptions& options) {
   loaded.path = fs::is_directory(path) ? RunFolder{path}.best() : path;
   const std::string origin = loaded.path.string();
   const Weights weights = read_weights(loaded.path);
-  if (is_language_model(weights)) {
-    throw Error(origin + " holds a language model", "striate evaluate and striate sample take it");
+  const ModelKind* const kind = kind_of_weights(weights);
+  if (kind != nullptr) {
+    throw Error(fmt::format("{} holds a {}", origin, kind->name()), kind->hint());
   }
   WeightsCard& card = loaded.card;
   card = card_from_metadata(weights.metadata, origin);

@@ -4,7 +4,7 @@
 #include <memory>
 
 #include "cli/command.h"
-#include "cli/language.h"
+#include "cli/model_kind.h"
 #include "striate/base/text.h"
 #include "striate/graph/analysis.h"
 #include "striate/models/models.h"
@@ -29,15 +29,14 @@ Json to_json(const ModelEntry& entry) {
           {"preprocess", entry.preprocess}};
 }
 
-Json to_json(const LanguageModelEntry& entry) {
-  const LanguageModelSize size = usual_size(entry);
-  return {{"name", entry.name},
-          {"form", entry.form},
-          {"paper", entry.paper},
-          {"unit", to_string(entry.unit)},
-          {"vocabulary", size.vocabulary},
-          {"parameters", size.parameters},
-          {"recipe", entry.recipe}};
+Json to_json(const ListedModel& model, const ModelKind& kind) {
+  return {{"name", model.name},
+          {"kind", kind.name()},
+          {"form", model.form},
+          {"paper", model.paper},
+          {"size", model.size},
+          {"parameters", parameter_count(kind.usual_tensors(model.name, /*vocabulary=*/0))},
+          {"recipe", model.recipe}};
 }
 
 std::string input_of(const Json& model) {
@@ -51,9 +50,12 @@ Json describe_all() {
   return all;
 }
 
-Json describe_language_models() {
+// Models of the other kinds.
+Json describe_others() {
   Json all = Json::array();
-  for (const LanguageModelEntry& entry : language_models()) all.push_back(to_json(entry));
+  for (const ModelKind* kind : model_kinds()) {
+    for (const ListedModel& model : kind->models()) all.push_back(to_json(model, *kind));
+  }
   return all;
 }
 
@@ -88,16 +90,16 @@ std::string markdown(const Json& all) {
     text += by_paper(all, paper);
   }
   text +=
-      "\n## Language models\n\n"
-      "By their usual recipes, with so many different characters or words.\n\n"
-      "| model | form | paper | vocabulary | parameters | recipe |\n"
-      "|---|---|---|---:|---:|---|\n";
-  for (const Json& m : describe_language_models()) {
-    text +=
-        fmt::format("| `{}` | {} | [{}](papers.bib) | {} | {} | `{}` |\n",
-                    m["name"].get<std::string>(), m["form"].get<std::string>(),
-                    m["paper"].get<std::string>(), with_thousands(m["vocabulary"].get<int64_t>()),
-                    with_thousands(m["parameters"].get<int64_t>()), m["recipe"].get<std::string>());
+      "\n## Models of other kinds\n\n"
+      "By their usual recipes, for data of a usual size.\n\n"
+      "| model | kind | form | paper | size | parameters | recipe |\n"
+      "|---|---|---|---|---|---:|---|\n";
+  for (const Json& m : describe_others()) {
+    text += fmt::format(
+        "| `{}` | {} | {} | [{}](papers.bib) | {} | {} | `{}` |\n", m["name"].get<std::string>(),
+        m["kind"].get<std::string>(), m["form"].get<std::string>(), m["paper"].get<std::string>(),
+        m["size"].get<std::string>(), with_thousands(m["parameters"].get<int64_t>()),
+        m["recipe"].get<std::string>());
   }
   return text;
 }
@@ -114,15 +116,16 @@ std::string table(const Json& all) {
   return aligned_table(rows, "lrrrlll");
 }
 
-std::string language_table() {
+std::string table_of_others() {
   std::vector<std::vector<std::string>> rows = {
-      {"language model", "parameters", "vocabulary", "recipe", "paper", "form"}};
-  for (const Json& m : describe_language_models()) {
+      {"model", "parameters", "size", "kind", "recipe", "paper", "form"}};
+  for (const Json& m : describe_others()) {
     rows.push_back({m["name"].get<std::string>(), with_thousands(m["parameters"].get<int64_t>()),
-                    with_thousands(m["vocabulary"].get<int64_t>()), m["recipe"].get<std::string>(),
-                    m["paper"].get<std::string>(), m["form"].get<std::string>()});
+                    m["size"].get<std::string>(), m["kind"].get<std::string>(),
+                    m["recipe"].get<std::string>(), m["paper"].get<std::string>(),
+                    m["form"].get<std::string>()});
   }
-  return aligned_table(rows, "lrrlll");
+  return aligned_table(rows, "lrlllll");
 }
 
 }  // namespace
@@ -137,10 +140,10 @@ void add_models(CLI::App& program) {
     const Json all = describe_all();
     if (*json) {
       Json both = all;
-      for (const Json& model : describe_language_models()) both.push_back(model);
+      for (const Json& model : describe_others()) both.push_back(model);
       return print(both);
     }
-    print(*as_markdown ? markdown(all) : table(all) + "\n" + language_table());
+    print(*as_markdown ? markdown(all) : table(all) + "\n" + table_of_others());
   });
 }
 

@@ -4,7 +4,7 @@
 
 #include "cli/command.h"
 #include "cli/fine_tuning.h"
-#include "cli/language.h"
+#include "cli/model_kind.h"
 #include "cli/progress.h"
 #include "cli/results.h"
 #include "striate/base/text.h"
@@ -72,7 +72,8 @@ Json describe_epochs(const RunFolder& folder, const RunConfig& config) {
 }  // namespace
 
 Trainer start_run(const RunConfig& config, const TrainerOptions& options) {
-  if (find_language_model(config.model) != nullptr) return start_language_run(config, options);
+  const ModelKind* const kind = kind_of_model(config.model);
+  if (kind != nullptr) return start_run(*kind, config, options);
   note(describe_start(config, options.run));
   if (config.initial_weights.empty()) return Trainer::start(config, options);
   const Weights initial = initial_weights(config);

@@ -3,7 +3,7 @@
 #include <memory>
 
 #include "cli/command.h"
-#include "cli/language.h"
+#include "cli/model_kind.h"
 #include "cli/options.h"
 #include "striate/base/file.h"
 #include "striate/base/text.h"
@@ -50,26 +50,24 @@ Json to_json(const Graph& graph) {
           {"layers", layers}};
 }
 
-void summarize_language(const LanguageModelEntry& entry, const Options& options) {
-  const LanguageModelSize size = usual_size(entry, options.network.classes);
+void summarize_kind(const ModelKind& kind, const Options& options) {
+  const TensorShapes shapes = kind.usual_tensors(options.model, options.network.classes);
   Json tensors = Json::array();
   std::vector<std::vector<std::string>> rows = {{"tensor", "shape", "parameters"}};
-  for (const auto& [key, shape] :
-       language_model_shapes(entry.cell, size.vocabulary, size.options)) {
+  for (const auto& [key, shape] : shapes) {
     tensors.push_back({{"name", key}, {"shape", shape}, {"parameters", volume(shape)}});
     rows.push_back({key, to_string(shape), with_thousands(volume(shape))});
   }
-  rows.push_back({"total", "", with_thousands(size.parameters)});
-  options.json ? print(Json{{"model", entry.name},
-                            {"vocabulary", size.vocabulary},
-                            {"parameters", size.parameters},
+  rows.push_back({"total", "", with_thousands(parameter_count(shapes))});
+  options.json ? print(Json{{"model", options.model},
+                            {"parameters", parameter_count(shapes)},
                             {"tensors", tensors}})
                : print(aligned_table(rows, "llr"));
 }
 
 void summarize(const Options& options) {
-  const LanguageModelEntry* const language = find_language_model(options.model);
-  if (language != nullptr) return summarize_language(*language, options);
+  const ModelKind* const kind = kind_of_model(options.model);
+  if (kind != nullptr) return summarize_kind(*kind, options);
   ModelOptions network = options.network;
   if (!options.input.empty()) network.input = parse_shape(options.input);
   const Graph graph = build_model(options.model, network);

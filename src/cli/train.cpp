@@ -5,7 +5,7 @@
 
 #include "cli/command.h"
 #include "cli/ensemble.h"
-#include "cli/language.h"
+#include "cli/model_kind.h"
 #include "cli/progress.h"
 #include "cli/runs.h"
 #include "striate/base/error.h"
@@ -78,9 +78,10 @@ void train_one(const Options& options) {
   TrainingProgress progress;
   fs::path run;
   Trainer trainer = start(options, progress, run);
-  if (find_language_model(trainer.config().model) != nullptr) {
-    const Json result = finish_language_run(trainer, run);
-    return options.json ? print(result) : print(describe_language_result(result));
+  const ModelKind* const kind = kind_of_model(trainer.config().model);
+  if (kind != nullptr) {
+    const Json result = finish_run(*kind, trainer, run);
+    return options.json ? print(result) : print(describe_result(*kind, result));
   }
   const Json result = finish_run(trainer, run).result;
   options.json ? print(result) : print(describe_result(result));
@@ -102,7 +103,7 @@ std::vector<PlannedRun> plan_members(const Options& options) {
 }
 
 void train_ensemble(const Options& options) {
-  if (find_language_model(options.model) != nullptr) {
+  if (kind_of_model(options.model) != nullptr) {
     throw UsageError("--ensemble averages networks that tell classes of images");
   }
   const std::vector<PlannedRun> planned = plan_members(options);
@@ -132,9 +133,9 @@ void train(const Options& options) {
 
 void add_train(CLI::App& program) {
   CLI::App* command =
-      program.add_subcommand("train", "Train a network or a language model, or go on with a run");
+      program.add_subcommand("train", "Train a network or another model, or go on with a run");
   const auto options = std::make_shared<Options>();
-  command->add_option("model", options->model, "A network's or a language model's name");
+  command->add_option("model", options->model, "A model's name: striate models lists them");
   add_training_flags(*command, options->training);
   command->add_option("--weights", options->weights, "Start from these weights");
   command

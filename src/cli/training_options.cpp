@@ -3,12 +3,11 @@
 #include <fmt/format.h>
 
 #include "cli/command.h"
-#include "cli/language.h"
+#include "cli/model_kind.h"
 #include "cli/options.h"
 #include "striate/base/error.h"
 #include "striate/graph/analysis.h"
 #include "striate/models/models.h"
-#include "striate/sequence/language_task.h"
 #include "striate/training/classification.h"
 
 namespace striate::cli {
@@ -109,8 +108,8 @@ Recipe resolve_recipe(const std::string& usual, const TrainingFlags& flags) {
 }
 
 RunConfig resolve(const std::string& model, const TrainingFlags& flags) {
-  const LanguageModelEntry* const language = find_language_model(model);
-  if (language != nullptr) return resolve_language(*language, flags);
+  const ModelKind* const kind = kind_of_model(model);
+  if (kind != nullptr) return resolve(*kind, model, flags);
   const ModelEntry& entry = find_model(model);
   if (flags.data.empty()) {
     throw std::invalid_argument(fmt::format("--data is missing: {}", kDataSpellings));
@@ -183,8 +182,8 @@ ParameterCounts count_parameters(const RunConfig& config) {
 namespace {
 
 std::unique_ptr<Task> make_task(const RunConfig& config, const TrainerOptions& options) {
-  return find_language_model(config.model) == nullptr ? make_classification(config, options)
-                                                      : make_language_task(config, options);
+  const ModelKind* const kind = kind_of_model(config.model);
+  return kind == nullptr ? make_classification(config, options) : kind->make_task(config, options);
 }
 
 }  // namespace
