@@ -20,6 +20,7 @@ struct Options {
   std::string split = "test";
   int crops = 1;
   std::optional<int64_t> beams;
+  bool nearest_neighbour = false;
   bool json = false;
 };
 
@@ -81,7 +82,8 @@ void evaluate_kind(const ModelKind& kind, const Options& options) {
                                      .data = options.data.spelling,
                                      .part = options.split,
                                      .limit = options.data.limit,
-                                     .beams = options.beams});
+                                     .beams = options.beams,
+                                     .nearest_neighbour = options.nearest_neighbour});
   options.json ? print(report) : print(kind.describe_evaluation(report));
 }
 
@@ -136,6 +138,8 @@ void add_evaluate(CLI::App& program) {
       ->check(CLI::PositiveNumber);
   command->add_option("--beam", options->beams, "Sentences that a search keeps at each step")
       ->check(CLI::Range(1, 100));
+  command->add_flag("--nearest-neighbour", options->nearest_neighbour,
+                    "Captions: also those of the most alike training image");
   add_model_flags(*command, options->model);
   command
       ->add_option("--column", options->model.column,

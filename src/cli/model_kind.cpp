@@ -83,12 +83,16 @@ void ModelKind::sample(const SampleRequest& request) const {
                    "striate sample takes language models");
 }
 
+void ModelKind::predict(const PredictionRequest& request) const {
+  throw UsageError(fmt::format("{} holds a {}", request.weights, name()), hint());
+}
+
 void ModelKind::bench_training(const StepOptions& options) const {
   throw UsageError(fmt::format("there is no bench of the {} {}", name(), options.model));
 }
 
 const std::vector<const ModelKind*>& model_kinds() {
-  static const std::vector<const ModelKind*> kKinds = {&language_models_kind()};
+  static const std::vector<const ModelKind*> kKinds = {&language_models_kind(), &captioning_kind()};
   return kKinds;
 }
 

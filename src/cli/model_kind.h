@@ -33,6 +33,15 @@ struct EvaluationRequest {
   std::string part = "test";  ///< train, validation or test
   int64_t limit = 0;          ///< only so much of it; 0: all
   std::optional<int64_t> beams;
+  bool nearest_neighbour = false;  ///< beside it, what copying a training example gives
+};
+
+/// What `predict` is asked for.
+struct PredictionRequest {
+  std::string weights;
+  std::vector<std::string> images;
+  std::optional<int64_t> beams;
+  bool json = false;
 };
 
 /// What `sample` is asked for. What is absent is the kind's own choice.
@@ -86,10 +95,13 @@ class ModelKind {
   virtual std::string describe_evaluation(const Json& evaluation) const = 0;
   /// @throws UsageError  this kind makes nothing up, unless it says otherwise.
   virtual void sample(const SampleRequest& request) const;
+  /// Says what images show. @throws UsageError  likewise.
+  virtual void predict(const PredictionRequest& request) const;
   /// Steps of training on random input. @throws UsageError  likewise.
   virtual void bench_training(const StepOptions& options) const;
 };
 
+const ModelKind& captioning_kind();
 const ModelKind& language_models_kind();
 
 const std::vector<const ModelKind*>& model_kinds();

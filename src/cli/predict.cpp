@@ -5,6 +5,7 @@
 
 #include "cli/command.h"
 #include "cli/model_file.h"
+#include "cli/model_kind.h"
 #include "striate/runtime/fused_network.h"
 #include "striate/runtime/network.h"
 
@@ -17,6 +18,7 @@ struct Options {
   std::vector<std::string> images;
   ModelFileOptions model;
   int64_t top = 5;
+  std::optional<int64_t> beams;
   bool json = false;
 };
 
@@ -29,7 +31,7 @@ at::Tensor probabilities(const LoadedModel& model, const Predictor& logits_of,
   return logits_of(prepare_image(model, path)).softmax(1).mean(0);
 }
 
-void predict_images(const Options& options) {
+void predict_classes(const Options& options) {
   const LoadedModel model = load_model(options.weights, options.model);
   const auto logits_of = predictor(*model.network);
   Json report = Json::array();
@@ -52,16 +54,30 @@ void predict_images(const Options& options) {
   options.json ? print(report) : print(text);
 }
 
+void predict_images(const Options& options) {
+  const ModelKind* const kind = kind_of_file(options.weights);
+  if (kind == nullptr && options.beams.has_value()) {
+    throw UsageError("--beam has no meaning for classes of images", "leave it out");
+  }
+  if (kind == nullptr) return predict_classes(options);
+  kind->predict({.weights = options.weights,
+                 .images = options.images,
+                 .beams = options.beams,
+                 .json = options.json});
+}
+
 }  // namespace
 
 void add_predict(CLI::App& program) {
-  CLI::App* command = program.add_subcommand("predict", "The classes of images");
+  CLI::App* command = program.add_subcommand("predict", "The classes of images, or their captions");
   const auto options = std::make_shared<Options>();
   command->add_option("weights", options->weights, "A weight file or run folder")->required();
   command->add_option("images", options->images, "JPEG or PNG files")->required();
   command->add_option("--top", options->top, "How many classes to show")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
+  command->add_option("--beam", options->beams, "Captions that a search keeps at each step")
+      ->check(CLI::Range(1, 100));
   add_model_flags(*command, options->model);
   command->add_flag("--json", options->json, "Print JSON");
   command->callback([options] { predict_images(*options); });

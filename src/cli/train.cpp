@@ -61,12 +61,12 @@ Trainer start(const Options& options, TrainingProgress& progress, fs::path& run)
 // A resumed run does what its recipe.json says: a flag that would be ignored is an error.
 void check_resume(const Options& options) {
   const TrainingFlags& flags = options.training;
-  const bool changes = !flags.data.empty() || !flags.recipe.empty() || !flags.settings.empty() ||
-                       flags.epochs > 0 || flags.batch_size > 0 || flags.accumulate > 0 ||
-                       flags.limit > 0 || flags.seed.has_value() || !flags.freeze_up_to.empty() ||
-                       flags.final_survival > 0 || !flags.convolution.empty() ||
-                       !flags.precision.empty() || options.ensemble > 0 ||
-                       !options.weights.empty() || !options.out.empty();
+  const bool changes =
+      !flags.data.empty() || !flags.recipe.empty() || !flags.settings.empty() || flags.epochs > 0 ||
+      flags.batch_size > 0 || flags.accumulate > 0 || flags.limit > 0 || flags.seed.has_value() ||
+      !flags.freeze_up_to.empty() || flags.final_survival > 0 || !flags.convolution.empty() ||
+      !flags.precision.empty() || !flags.encoder.empty() || !flags.attention.empty() ||
+      options.ensemble > 0 || !options.weights.empty() || !options.out.empty();
   if (!options.resume.empty() && changes) {
     throw std::invalid_argument(
         "a resumed run keeps what its recipe.json says; only --device, --loader-threads and "

@@ -45,6 +45,10 @@ void add_training_flags(CLI::App& command, TrainingFlags& flags) {
                      "How 3x3 convolutions are computed: auto (default), direct or winograd");
   command.add_option("--precision", flags.precision,
                      "What layers are computed in: float32 (default) or bf16");
+  command.add_option("--encoder", flags.encoder,
+                     "Captions: weights of the network that looks at the images");
+  command.add_option("--attention", flags.attention, "Captions: soft or hard")
+      ->check(CLI::IsMember({"soft", "hard"}));
   command.add_option("--device", flags.device, "cpu or cuda")->capture_default_str();
   command.add_option("--loader-threads", flags.loader_threads, "Threads that prepare images")
       ->check(CLI::Range(1, 64))
@@ -63,7 +67,7 @@ void add_training_flags(CLI::App& command, TrainingFlags& flags) {
 
 namespace {
 
-void apply(const std::string& setting, Recipe& recipe) {
+void apply_setting(const std::string& setting, Recipe& recipe) {
   try {
     recipe = with_setting(recipe, setting);
   } catch (const Error& error) {
@@ -100,7 +104,10 @@ void check_network(const RunConfig& config) {
 
 Recipe resolve_recipe(const std::string& usual, const TrainingFlags& flags) {
   Recipe recipe = find_recipe(flags.recipe.empty() ? usual : flags.recipe);
-  for (const std::string& setting : flags.settings) apply(setting, recipe);
+  if (!flags.encoder.empty())
+    apply_setting("task.encoder.weights=" + Json(flags.encoder).dump(), recipe);
+  if (!flags.attention.empty()) apply_setting("task.attention=" + flags.attention, recipe);
+  for (const std::string& setting : flags.settings) apply_setting(setting, recipe);
   if (flags.epochs > 0) recipe.epochs = flags.epochs;
   if (flags.batch_size > 0) recipe.batch_size = flags.batch_size;
   if (flags.accumulate > 0) recipe.accumulate = flags.accumulate;

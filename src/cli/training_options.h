@@ -23,6 +23,8 @@ struct TrainingFlags {
   std::string freeze_up_to;
   std::string convolution;  ///< "": auto
   std::string precision;    ///< "": float32
+  std::string encoder;      ///< captions: the network that looks at images
+  std::string attention;    ///< captions: soft or hard; "": the recipe's
   std::string device = "cpu";
   int loader_threads = 1;
   double checkpoint_seconds = 60;
