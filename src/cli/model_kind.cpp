@@ -88,7 +88,8 @@ void ModelKind::bench_training(const StepOptions& options) const {
 }
 
 const std::vector<const ModelKind*>& model_kinds() {
-  static const std::vector<const ModelKind*> kKinds = {&language_models_kind()};
+  static const std::vector<const ModelKind*> kKinds = {&language_models_kind(),
+                                                       &translation_models_kind()};
   return kKinds;
 }
 

@@ -183,6 +183,18 @@ std::vector<std::string> parts_of_both(const Translator& translator) {
   return parts;
 }
 
+TranslationModelSizes sizes_of_both(const std::vector<std::string>& parts) {
+  // Each language begins with the special tokens.
+  if (!parts.empty()) {
+    const auto second = std::find(parts.begin() + 1, parts.end(), parts.front());
+    if (second != parts.end()) {
+      return {.source_vocabulary = second - parts.begin(),
+              .target_vocabulary = parts.end() - second};
+    }
+  }
+  throw FormatError("the run's class_names are no parts of two languages");
+}
+
 std::vector<std::vector<int64_t>> batches_of_similar_length(const EncodedPairs& pairs,
                                                             int64_t batch_size, Random& random) {
   const auto count = static_cast<int64_t>(pairs.source.size());

@@ -29,6 +29,8 @@ Translator make_translator(const std::string& model, const SentencePairs& traini
 
 /// What a run's class_names are: the parts that the source has, then those of the target.
 std::vector<std::string> parts_of_both(const Translator& translator);
+/// How many are of each. @throws FormatError  these are no parts of two languages.
+TranslationModelSizes sizes_of_both(const std::vector<std::string>& parts);
 
 /// The batches of an epoch, indices of pairs: those of a batch are of similar length, and what is
 /// too few for a batch is left out.
