@@ -17,8 +17,8 @@ struct SentenceCodecOptions {
 };
 
 /// A language's sentences as numbers: words (`split_words`), their parts (`BytePairEncoding`) and
-/// the parts' numbers (`Vocabulary`). A word that was never seen has smaller parts; a character
-/// that was never seen is `<unk>`.
+/// the parts' numbers (`Vocabulary`). A word that was never seen has smaller parts; a part that was
+/// never seen, as a character, is `<unk>`.
 class SentenceCodec final {
  public:
   /// From the sentences of a training text.
