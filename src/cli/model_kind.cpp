@@ -92,7 +92,8 @@ void ModelKind::bench_training(const StepOptions& options) const {
 }
 
 const std::vector<const ModelKind*>& model_kinds() {
-  static const std::vector<const ModelKind*> kKinds = {&language_models_kind(), &captioning_kind()};
+  static const std::vector<const ModelKind*> kKinds = {
+      &language_models_kind(), &translation_models_kind(), &captioning_kind()};
   return kKinds;
 }
 

@@ -103,6 +103,7 @@ class ModelKind {
 
 const ModelKind& captioning_kind();
 const ModelKind& language_models_kind();
+const ModelKind& translation_models_kind();
 
 const std::vector<const ModelKind*>& model_kinds();
 /// The kind that a model of this name is of; null: none, or it is a network for images.

@@ -156,6 +156,13 @@ void add_training(std::string& out, const std::vector<EpochRecord>& epochs) {
   out += "</section>\n";
 }
 
+void add_plots(std::string& out, const std::vector<Plot>& plots) {
+  if (plots.empty()) return;
+  out += "<section>\n<h2>Evaluation</h2>\n<div class=\"plots\">\n";
+  for (const Plot& plot : plots) out += "<figure>" + plot_markup(plot, {}) + "</figure>\n";
+  out += "</div>\n</section>\n";
+}
+
 std::string scores_table(const std::vector<ClassScore>& scores,
                          const std::vector<std::string>& names, const std::string& caption) {
   return "<div class=\"scroll\"><table class=\"scores\">\n<caption>" + caption + "</caption>\n" +
@@ -234,6 +241,7 @@ std::string run_report_html(const RunReport& report) {
   out += "</header>\n";
   add_facts(out, report);
   add_training(out, report.epochs);
+  add_plots(out, report.plots);
   add_classes(out, report, summary);
   add_mistakes(out, report);
   return out + "</main>\n</body>\n</html>\n";

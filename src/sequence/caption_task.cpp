@@ -16,9 +16,9 @@
 #include <cmath>
 #include <stdexcept>
 
-#include "sequence/batches.h"
 #include "sequence/evaluation_mode.h"
 #include "striate/base/error.h"
+#include "striate/sequence/sentence_batch.h"
 #include "striate/training/trainer.h"
 
 namespace striate {
@@ -190,9 +190,9 @@ class CaptionTask final : public Task {
   void start_epoch(const EpochStart& start) override {
     captioner_.decoder->train();
     Random random({config_.seed, hash_name("captions"), static_cast<uint64_t>(start.epoch)});
-    std::vector<int64_t> lengths;
+    std::vector<Lengths> lengths;
     for (const auto& words : training_rows_.words) {
-      lengths.push_back(static_cast<int64_t>(words.size()));
+      lengths.push_back({static_cast<int64_t>(words.size()), 0});
     }
     batches_ = batches_of_similar_length(lengths, config_.recipe.batch_size, random);
     batch_ = start.batch;

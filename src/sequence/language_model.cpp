@@ -18,6 +18,7 @@
 #include <cmath>
 #include <stdexcept>
 
+#include "sequence/evaluation_mode.h"
 #include "striate/base/error.h"
 #include "striate/base/random.h"
 #include "striate/runtime/initialize.h"
@@ -36,21 +37,6 @@ constexpr int64_t kLargestSize = 65536;
 const char* kVocabularyKey = "striate.vocabulary";
 const char* kModelKey = "striate.model";
 const char* kSizesKey = "striate.language_model";
-
-// Evaluation mode while it lives.
-class EvaluationMode {
- public:
-  explicit EvaluationMode(LanguageModel& model) : model_(model), before_(model.is_training()) {
-    model_.eval();
-  }
-  ~EvaluationMode() { model_.train(before_); }
-  EvaluationMode(const EvaluationMode&) = delete;
-  EvaluationMode& operator=(const EvaluationMode&) = delete;
-
- private:
-  LanguageModel& model_;
-  bool before_;
-};
 
 }  // namespace
 

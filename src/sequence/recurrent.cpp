@@ -56,11 +56,15 @@ RecurrentState lstm_step(const at::Tensor& x, const RecurrentState& state, const
 }
 
 at::Tensor gru_step(const at::Tensor& x, const at::Tensor& h, const CellWeights& w) {
-  const std::vector<at::Tensor> of_x = at::linear(x, w.w_ih, w.b_ih).chunk(3, 1);
-  const std::vector<at::Tensor> of_h = at::linear(h, w.w_hh, w.b_hh).chunk(3, 1);
-  const at::Tensor r = at::sigmoid(of_x[0] + of_h[0]);
-  const at::Tensor z = at::sigmoid(of_x[1] + of_h[1]);
-  const at::Tensor n = at::tanh(of_x[2] + r * of_h[2]);
+  return gru_gates(at::linear(x, w.w_ih, w.b_ih), at::linear(h, w.w_hh, w.b_hh), h);
+}
+
+at::Tensor gru_gates(const at::Tensor& of_x, const at::Tensor& of_h, const at::Tensor& h) {
+  const std::vector<at::Tensor> xs = of_x.chunk(3, 1);
+  const std::vector<at::Tensor> hs = of_h.chunk(3, 1);
+  const at::Tensor r = at::sigmoid(xs[0] + hs[0]);
+  const at::Tensor z = at::sigmoid(xs[1] + hs[1]);
+  const at::Tensor n = at::tanh(xs[2] + r * hs[2]);
   return (1 - z) * n + z * h;
 }
 

@@ -7,6 +7,8 @@
 #include <cerrno>
 #include <cstring>
 #include <memory>
+#include <optional>
+#include <utility>
 
 #include "sequence/unicode.h"
 #include "striate/base/error.h"
@@ -95,6 +97,67 @@ PairFiles parse_pairs(const std::string& spelling) {
                    paths.find(':', colon + 1) == std::string::npos;
   if (!two) throw LookupError(fmt::format("\"{}\" names no two files", spelling), kPairsHint);
   return {.source = paths.substr(0, colon), .target = paths.substr(colon + 1)};
+}
+
+namespace {
+
+constexpr const char* kTraining = "train.";
+
+// What files of a part begin with beside both train.NAME: all that is before ".NAME".
+std::vector<std::string> stems_beside(const PairFiles& files, const std::string& beginning) {
+  const std::string end = files.source.filename().string().substr(5);
+  const std::string other_end = files.target.filename().string().substr(5);
+  const fs::path folder = files.source.parent_path();
+  std::vector<std::string> stems;
+  for (const auto& entry : fs::directory_iterator(folder.empty() ? "." : folder)) {
+    const std::string name = entry.path().filename().string();
+    if (!name.starts_with(beginning) || !name.ends_with(end)) continue;
+    const std::string stem = name.substr(0, name.size() - end.size());
+    if (fs::exists(files.target.parent_path() / (stem + other_end))) stems.push_back(stem);
+  }
+  std::ranges::sort(stems);
+  return stems;
+}
+
+std::optional<SentencePairs> read_beside(const PairFiles& files, const std::string& beginning) {
+  for (const fs::path& file : {files.source, files.target}) {
+    if (!file.filename().string().starts_with(kTraining)) return std::nullopt;
+  }
+  const std::vector<std::string> stems = stems_beside(files, beginning);
+  if (stems.empty()) return std::nullopt;
+  const auto renamed = [&](const fs::path& file) {
+    return file.parent_path() / (stems.front() + file.filename().string().substr(5));
+  };
+  return read_pairs({.source = renamed(files.source), .target = renamed(files.target)});
+}
+
+// Takes the last lines away.
+SentencePairs hold_out(SentencePairs& pairs, size_t lines) {
+  const auto first = static_cast<std::ptrdiff_t>(pairs.source.size() - lines);
+  SentencePairs held{.source = {pairs.source.begin() + first, pairs.source.end()},
+                     .target = {pairs.target.begin() + first, pairs.target.end()}};
+  pairs.source.resize(static_cast<size_t>(first));
+  pairs.target.resize(static_cast<size_t>(first));
+  return held;
+}
+
+}  // namespace
+
+PairParts open_pairs(const std::string& spelling) {
+  const PairFiles files = parse_pairs(spelling);
+  PairParts parts{.training = read_pairs(files), .validation = {}, .test = {}};
+  std::optional<SentencePairs> validation = read_beside(files, "val");
+  std::optional<SentencePairs> test = read_beside(files, "test");
+  const size_t lines = parts.training.source.size() / 20;
+  if (lines < 1 && !(validation && test)) {
+    throw FormatError(
+        fmt::format("{} has {} lines: too few to hold some out", files.source.string(),
+                    parts.training.source.size()),
+        "20 are enough, or call it train.NAME and put val.NAME and test.NAME beside it");
+  }
+  parts.test = test ? std::move(*test) : hold_out(parts.training, lines);
+  parts.validation = validation ? std::move(*validation) : hold_out(parts.training, lines);
+  return parts;
 }
 
 }  // namespace striate

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "striate/image/image.h"
+#include "striate/report/plot.h"
 
 namespace striate {
 
@@ -33,6 +34,7 @@ struct RunReport {
   std::string title;
   std::vector<std::pair<std::string, std::string>> facts;  // name and value, in the page's order
   std::vector<EpochRecord> epochs;
+  std::vector<Plot> plots;                      // of what was evaluated
   std::string evaluated_on;                     // the data behind confusion and mistakes
   std::vector<std::string> class_names;         // empty: classes are called by their numbers
   std::vector<std::vector<int64_t>> confusion;  // [truth][predicted], images

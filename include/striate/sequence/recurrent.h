@@ -40,6 +40,8 @@ RecurrentState lstm_step(const at::Tensor& x, const RecurrentState& state,
 /// r, z = sigmoid(W x + U h + b), n = tanh(W x + b + r (U h + b)); h = (1 - z) n + z h.
 /// (cho2014, where z is 1 - z and r multiplies h before U; this is PyTorch's form)
 at::Tensor gru_step(const at::Tensor& x, const at::Tensor& h, const CellWeights& weights);
+/// The same, from products that are there already: W x + b_ih and U h + b_hh, (N, 3 H) each.
+at::Tensor gru_gates(const at::Tensor& of_x, const at::Tensor& of_h, const at::Tensor& h);
 
 enum class Cell { kRnn, kLstm, kGru };
 

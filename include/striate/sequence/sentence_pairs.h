@@ -29,4 +29,18 @@ SentencePairs read_pairs(const PairFiles& files);
 /// The files of `pairs:FILE_A:FILE_B`. @throws LookupError  of another form.
 PairFiles parse_pairs(const std::string& spelling);
 
+/// The pairs of a corpus in three parts.
+struct PairParts {
+  SentencePairs training;
+  SentencePairs validation;
+  SentencePairs test;
+};
+
+/// The parts of `pairs:FILE_A:FILE_B`. Where both files are called train.NAME and there are
+/// val.NAME (or valid.NAME) beside both, those are for validation; test.NAME, or the first of
+/// test*.NAME, likewise for the test. A part without files of its own is held out: the last 5 % of
+/// the lines for the test, and the 5 % before them for validation.
+/// @throws FormatError  a part has no line; else as `read_pairs`.
+PairParts open_pairs(const std::string& spelling);
+
 }  // namespace striate

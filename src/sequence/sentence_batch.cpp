@@ -1,4 +1,4 @@
-#include "sequence/batches.h"
+#include "striate/sequence/sentence_batch.h"
 
 #include <ATen/ops/full.h>
 
@@ -10,7 +10,7 @@ namespace striate {
 
 namespace {
 
-constexpr int64_t kPool = 32;  // batches that are sorted by length together
+constexpr int64_t kPool = 50;  // batches among which lengths are sorted
 
 }  // namespace
 
@@ -32,7 +32,7 @@ SentenceBatch make_sentence_batch(std::span<const std::vector<int64_t>> sentence
   return batch;
 }
 
-std::vector<std::vector<int64_t>> batches_of_similar_length(std::span<const int64_t> lengths,
+std::vector<std::vector<int64_t>> batches_of_similar_length(std::span<const Lengths> lengths,
                                                             int64_t batch_size, Random& random) {
   const auto count = static_cast<int64_t>(lengths.size());
   std::vector<int64_t> order = random.permutation(count);
