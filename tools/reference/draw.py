@@ -18,8 +18,8 @@ from torch import distributions, nn
 from models import generated
 
 BATCH = 3
-RECONSTRUCTION_WEIGHTS = torch.tensor([0.5, 1.0, -0.7]).double()
-LATENT_WEIGHTS = torch.tensor([1.0, -0.3, 0.8]).double()
+RECONSTRUCTION_WEIGHTS = torch.tensor([0.5, 1.0, -0.7], dtype=torch.float64)
+LATENT_WEIGHTS = torch.tensor([1.0, -0.3, 0.8], dtype=torch.float64)
 CASES = {
     "attention": {"channels": 1, "height": 5, "width": 7, "read": 2, "write": 3, "hidden": 4, "latent": 3, "steps": 3},
     "colour": {"channels": 3, "height": 6, "width": 4, "read": 3, "write": 2, "hidden": 5, "latent": 2, "steps": 2},
