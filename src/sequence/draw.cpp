@@ -66,26 +66,6 @@ RecurrentState first_state(const at::Tensor& h, int64_t n) {
   return {.h = h.expand({n, h.size(0)}), .c = at::zeros({n, h.size(0)}, h.options())};
 }
 
-void check_options(const DrawOptions& o) {
-  const auto wrong = [](const std::string& what) { throw std::invalid_argument(what); };
-  if (o.channels < 1 || o.height < 1 || o.width < 1) {
-    wrong(fmt::format("DRAW needs an image, got {}x{}x{}", o.channels, o.height, o.width));
-  }
-  if (o.hidden_size < 1 || o.latent_size < 1 || o.steps < 1) {
-    wrong(fmt::format("DRAW needs sizes of at least 1, got hidden {}, latent {}, steps {}",
-                      o.hidden_size, o.latent_size, o.steps));
-  }
-  const int64_t side = std::min(o.height, o.width);
-  if (o.read_size < 0 || o.write_size < 0 || o.read_size > side || o.write_size > side) {
-    wrong(fmt::format("windows of {} and {} do not fit an image of {}x{}", o.read_size,
-                      o.write_size, o.height, o.width));
-  }
-  if ((o.read_size > 0) != (o.write_size > 0)) {
-    wrong(fmt::format("attention needs both windows, got read {} and write {}", o.read_size,
-                      o.write_size));
-  }
-}
-
 }  // namespace
 
 AttentionWindow attention_window(const at::Tensor& numbers, int64_t size, int64_t height,
@@ -124,15 +104,24 @@ at::Tensor latent_loss(const at::Tensor& mu, const at::Tensor& log_sigma) {
   return 0.5 * (mu.square() + (2 * log_sigma).exp() - 2 * log_sigma - 1).sum(-1);
 }
 
-Json to_json(const DrawOptions& o) {
-  return {{"channels", o.channels},
-          {"height", o.height},
-          {"width", o.width},
-          {"read_size", o.read_size},
-          {"write_size", o.write_size},
-          {"hidden_size", o.hidden_size},
-          {"latent_size", o.latent_size},
-          {"steps", o.steps}};
+void check_draw_options(const DrawOptions& o) {
+  const auto wrong = [](const std::string& what) { throw std::invalid_argument(what); };
+  if (o.channels < 1 || o.height < 1 || o.width < 1) {
+    wrong(fmt::format("DRAW needs an image, got {}x{}x{}", o.channels, o.height, o.width));
+  }
+  if (o.hidden_size < 1 || o.latent_size < 1 || o.steps < 1) {
+    wrong(fmt::format("DRAW needs sizes of at least 1, got hidden {}, latent {}, steps {}",
+                      o.hidden_size, o.latent_size, o.steps));
+  }
+  const int64_t side = std::min(o.height, o.width);
+  if (o.read_size < 0 || o.write_size < 0 || o.read_size > side || o.write_size > side) {
+    wrong(fmt::format("windows of {} and {} do not fit an image of {}x{}", o.read_size,
+                      o.write_size, o.height, o.width));
+  }
+  if ((o.read_size > 0) != (o.write_size > 0)) {
+    wrong(fmt::format("attention needs both windows, got read {} and write {}", o.read_size,
+                      o.write_size));
+  }
 }
 
 std::vector<std::pair<std::string, std::vector<int64_t>>> draw_shapes(const DrawOptions& o) {
@@ -156,7 +145,7 @@ std::vector<std::pair<std::string, std::vector<int64_t>>> draw_shapes(const Draw
 }
 
 Draw::Draw(const DrawOptions& options, uint64_t seed) : options_(options) {
-  check_options(options);
+  check_draw_options(options);
   const double range = 1 / std::sqrt(static_cast<double>(options.hidden_size));
   for (const auto& [key, shape] : draw_shapes(options)) {
     const bool first = key.starts_with("first.");

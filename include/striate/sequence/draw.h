@@ -8,8 +8,6 @@
 #include <utility>
 #include <vector>
 
-#include "striate/base/json.h"
-#include "striate/graph/graph.h"
 #include "striate/runtime/weights.h"
 #include "striate/sequence/recurrent.h"
 
@@ -62,7 +60,8 @@ struct DrawOptions {
 
   bool attention() const { return read_size > 0; }
 };
-Json to_json(const DrawOptions& options);
+/// @throws std::invalid_argument  impossible sizes.
+void check_draw_options(const DrawOptions& options);
 
 /// Numbers that a network is made of, by their names in its weight file.
 struct DrawWeights {
@@ -102,7 +101,7 @@ struct Drawing {
 class Draw final : public torch::nn::Module {
  public:
   /// Weights start uniform in ±1 / sqrt(hidden_size), the first canvas and states at 0.
-  /// @throws std::invalid_argument  impossible sizes.
+  /// @throws std::invalid_argument  as `check_draw_options`.
   Draw(const DrawOptions& options, uint64_t seed);
 
   /// @param images  (N, C, H, W), pixels in [0, 1]: values, or means, of Bernoulli variables
