@@ -1,6 +1,5 @@
 #include "sequence/lstm.h"
 
-#include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/addmm.h>
 #include <ATen/ops/empty.h>
@@ -9,10 +8,9 @@
 #include <ATen/ops/zeros.h>
 #include <torch/csrc/autograd/custom_function.h>
 
-#include <algorithm>
-
 #include "kernels/lstm.h"
 #include "runtime/first_derivative.h"
+#include "sequence/rows.h"
 
 namespace striate {
 
@@ -20,25 +18,6 @@ namespace {
 
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
-
-constexpr int64_t kGrain = 4096;  // values that are worth a thread
-
-// Calls `body` with a value of the tensor's type.
-template <typename Body>
-void with_type(const at::Tensor& x, const Body& body) {
-  x.scalar_type() == at::kDouble ? body(double()) : body(float());
-}
-
-template <typename Body>
-void for_rows(int64_t rows, int64_t size, const Body& body) {
-  at::parallel_for(0, rows, std::max<int64_t>(1, kGrain / size), body);
-}
-
-// Step t of values that lie one after the other.
-template <typename T>
-T* at_step(const at::Tensor& values, int64_t t) {
-  return values.data_ptr<T>() + t * values.stride(0);
-}
 
 class LstmLayer : public torch::autograd::Function<LstmLayer> {
  public:

@@ -68,4 +68,12 @@ std::vector<uint8_t> encode_png(const Image& image);
 /// @throws std::invalid_argument  another quality, an RGBA image, or a side above 65,500.
 std::vector<uint8_t> encode_jpeg(const Image& image, int quality);
 
+/// A GIF that plays again and again; alpha is dropped. A frame of more than 256 colours loses the
+/// lowest bits of every channel, as many as it takes.
+/// @param frames        of one size.
+/// @param centiseconds  how long each is shown.
+/// @throws std::invalid_argument  no frames, frames of several sizes or with a side above 65,535,
+/// no whole image, or a time outside [1, 65535].
+std::vector<uint8_t> encode_gif(std::span<const Image> frames, int centiseconds);
+
 }  // namespace striate
