@@ -39,11 +39,6 @@ const std::vector<std::string>& part_of(const TextParts& parts, const std::strin
   return name == "validation" ? parts.validation : parts.test;
 }
 
-LoadedLanguageModel open_language_model(const std::filesystem::path& path) {
-  const std::filesystem::path file = weight_file(path);
-  return load_language_model(read_weights(file), file.string());
-}
-
 void refuse_flags_for_pictures(const SampleRequest& request) {
   if (request.count.has_value() || request.out.has_value()) {
     throw UsageError("--count and --out have no meaning for a language model",
@@ -211,6 +206,11 @@ class LanguageModels final : public ModelKind {
 };
 
 }  // namespace
+
+LoadedLanguageModel open_language_model(const std::filesystem::path& path) {
+  const std::filesystem::path file = weight_file(path);
+  return load_language_model(read_weights(file), file.string());
+}
 
 const ModelKind& language_models_kind() {
   static const LanguageModels kKind;

@@ -206,6 +206,7 @@ CLI::App* add_look_command(CLI::App& look, const std::string& name, const std::s
 void add_look(CLI::App& program) {
   CLI::App* look = program.add_subcommand("look", "See what is inside a network");
   look->require_subcommand(1);
+  add_look_cells(*look);
   add_look_layers(*look);
   add_look_attribution(*look);
   add_look_ascent(*look);

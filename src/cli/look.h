@@ -100,6 +100,7 @@ class LookSession {
 void for_batches(const LookSession& session, const Dataset& data,
                  const std::function<void(const at::Tensor& images, int64_t first)>& body);
 
+void add_look_cells(CLI::App& look);        // what a language model's cells hold
 void add_look_layers(CLI::App& look);       // nodes, kernels, activations
 void add_look_attribution(CLI::App& look);  // saliency and its kin
 void add_look_ascent(CLI::App& look);       // ascend, dream, invert, fool

@@ -9,6 +9,7 @@
 
 #include "cli/training_options.h"
 #include "striate/report/run_report.h"
+#include "striate/sequence/language_model.h"
 #include "striate/training/task.h"
 
 namespace striate::cli {
@@ -112,6 +113,8 @@ const ModelKind* kind_of_model(const std::string& model);
 const ModelKind* kind_of_weights(const Weights& weights);
 /// Of a weight file, or a run's best.
 const ModelKind* kind_of_file(const std::filesystem::path& path);
+/// Reads a weight file, or a run's folder: its best. @throws LookupError  of no language model.
+LoadedLanguageModel open_language_model(const std::filesystem::path& path);
 /// The file itself, or that of a run's best weights.
 std::filesystem::path weight_file(const std::filesystem::path& path);
 

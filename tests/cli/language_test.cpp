@@ -173,6 +173,22 @@ TEST_F(Language, SummaryAndDataSayWhatThereIs) {
   EXPECT_TRUE(has(run({"data", "text:text.txt"}).out, "3,960"));
 }
 
+TEST_F(Language, CellsColourAText) {
+  trained("char_lstm", "run");
+  const std::vector<std::string> look = {"look",   "cells",         "run",
+                                         "--data", "text:text.txt", "--out"};
+  const Json found = json_of(joined(look, {"out", "--json"}));
+  EXPECT_EQ(found["cells"][0]["property"], "place in the line");
+  EXPECT_GT(std::abs(found["cells"][0]["correlation"].get<double>()), 0.2);
+  EXPECT_TRUE(has(read_text(folder_ / found["file"].get<std::string>()), "<span class=\"b"));
+  const Json one = json_of(joined(look, {"one", "--cell", "1:3", "--json"}));
+  EXPECT_EQ(one["cells"], Json::array({{{"layer", 1}, {"cell", 3}}}));
+  for (const char* cell : {"2:0", "0:24", "0", "a:1", "0:-1"}) {
+    expect_failure(joined(look, {"bad", "--cell", cell}), 2, {"is no cell"});
+  }
+  expect_failure({"look", "cells", "none", "--data", "text:text.txt", "--out", "bad"}, 1, {"none"});
+}
+
 TEST_F(Language, BenchCountsCharacters) {
   const Json result = json_of({"bench", "train", "char_lstm", "--batch-size", "2", "--steps", "2",
                                "--threads", "1", "--json"});
