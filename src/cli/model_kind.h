@@ -47,6 +47,15 @@ struct SampleRequest {
   bool json = false;
 };
 
+/// What `look attention` is asked for.
+struct AttentionRequest {
+  std::string weights;
+  std::vector<std::string> inputs;  ///< sentences, or image files
+  std::string out;                  ///< a folder
+  std::optional<int64_t> beams;
+  bool json = false;
+};
+
 /// A kind of model that is no network which tells classes of images: what the verbs of the program
 /// do with it.
 class ModelKind {
@@ -86,6 +95,8 @@ class ModelKind {
   virtual std::string describe_evaluation(const Json& evaluation) const = 0;
   /// @throws UsageError  this kind makes nothing up, unless it says otherwise.
   virtual void sample(const SampleRequest& request) const;
+  /// Pictures of where each word looked. @throws UsageError  likewise.
+  virtual void look_attention(const AttentionRequest& request) const;
   /// Steps of training on random input. @throws UsageError  likewise.
   virtual void bench_training(const StepOptions& options) const;
 };
