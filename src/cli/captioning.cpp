@@ -1,11 +1,15 @@
+#include <ATen/ops/upsample_bilinear2d.h>
 #include <fmt/format.h>
 
 #include "cli/command.h"
 #include "cli/model_file.h"
 #include "cli/model_kind.h"
 #include "cli/progress.h"
+#include "striate/base/file.h"
 #include "striate/base/text.h"
+#include "striate/report/picture_page.h"
 #include "striate/sequence/caption_task.h"
+#include "striate/visualization/picture.h"
 
 namespace striate::cli {
 
@@ -113,7 +117,9 @@ Captioner open_captioner(const fs::path& path) {
 class Captioning final : public ModelKind {
  public:
   std::string name() const override { return "captioner"; }
-  std::string hint() const override { return "striate predict and striate evaluate take it"; }
+  std::string hint() const override {
+    return "striate predict, evaluate and look attention take it";
+  }
 
   std::vector<ListedModel> models() const override {
     std::vector<ListedModel> models;
@@ -284,7 +290,45 @@ class Captioning final : public ModelKind {
     request.json ? print(report) : print(text);
   }
 
+  void look_attention(const AttentionRequest& request) const override {
+    const Captioner captioner = open_captioner(request.weights);
+    if (!captioner.entry->attends) {
+      throw UsageError(fmt::format("{} has no attention", captioner.entry->name),
+                       "look at a show_attend_tell");
+    }
+    const std::vector<fs::path> images(request.inputs.begin(), request.inputs.end());
+    const std::vector<Caption> captions =
+        caption_images(captioner, images,
+                       {.beams = request.beams.value_or(kUsualBeams), .longest = kLongestCaption});
+    Json files = Json::array();
+    std::string text;
+    for (size_t i = 0; i < images.size(); ++i) {
+      const std::string caption = joined(captions[i].words);
+      const fs::path file =
+          fs::path(request.out) / fmt::format("attention-{}.html", images[i].stem().string());
+      write_file_atomically(
+          file, picture_page_html(caption, pictures_of(captioner, images[i], captions[i])));
+      text += fmt::format("{}  {}\n", file.string(), caption);
+      files.push_back({{"file", file.string()}, {"caption", caption}});
+    }
+    request.json ? print(Json{{"files", files}}) : print(text);
+  }
+
  private:
+  // The photo, and for each word the photo under what it looked at.
+  static std::vector<LabeledPicture> pictures_of(const Captioner& captioner, const fs::path& image,
+                                                 const Caption& caption) {
+    const Image photo = pixel_picture(captioner.encoder->seen(image));
+    std::vector<LabeledPicture> pictures = {{.label = "", .image = photo}};
+    for (size_t t = 0; t < caption.words.size(); ++t) {
+      const at::Tensor grid = caption.attention[static_cast<int64_t>(t)].to(at::kCPU, at::kFloat);
+      const at::Tensor map = at::upsample_bilinear2d(grid.unsqueeze(0).unsqueeze(0),
+                                                     {photo.height, photo.width}, false)[0][0];
+      pictures.push_back({.label = caption.words[t], .image = blend(photo, heat_overlay(map))});
+    }
+    return pictures;
+  }
+
   static TensorShapes shapes_of(const CaptionerEntry& entry, const CaptionSizes& sizes,
                                 const CaptionDecoderOptions& options) {
     TensorShapes shapes;

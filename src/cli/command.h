@@ -26,6 +26,7 @@ void add_score(CLI::App& program);
 void add_sample(CLI::App& program);
 void add_summary(CLI::App& program);
 void add_train(CLI::App& program);
+void add_translate(CLI::App& program);
 
 /// What the user asked for can't be: exit code 2.
 class UsageError : public Error {

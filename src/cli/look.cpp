@@ -212,6 +212,7 @@ void add_look(CLI::App& program) {
   add_look_ascent(*look);
   add_look_embedding(*look);
   add_look_report(*look);
+  add_look_attention(*look);
 }
 
 }  // namespace striate::cli

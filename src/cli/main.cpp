@@ -64,7 +64,7 @@ int run(int argc, char** argv) {
   program.require_subcommand(1);
   for (const auto add : {add_models, add_summary, add_train, add_evaluate, add_predict, add_look,
                          add_compare, add_recipes, add_data, add_score, add_convert, add_run,
-                         add_sample, add_bench, add_doctor}) {
+                         add_sample, add_translate, add_bench, add_doctor}) {
     add(program);
   }
   try {

@@ -87,6 +87,11 @@ void ModelKind::predict(const PredictionRequest& request) const {
   throw UsageError(fmt::format("{} holds a {}", request.weights, name()), hint());
 }
 
+void ModelKind::look_attention(const AttentionRequest& request) const {
+  throw UsageError(fmt::format("{} holds a {}, which has no attention", request.weights, name()),
+                   "striate train seq2seq_attention --data pairs:FILE_A:FILE_B makes what has");
+}
+
 void ModelKind::bench_training(const StepOptions& options) const {
   throw UsageError(fmt::format("there is no bench of the {} {}", name(), options.model));
 }

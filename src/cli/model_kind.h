@@ -57,6 +57,15 @@ struct SampleRequest {
   bool json = false;
 };
 
+/// What `look attention` is asked for.
+struct AttentionRequest {
+  std::string weights;
+  std::vector<std::string> inputs;  ///< sentences, or image files
+  std::string out;                  ///< a folder
+  std::optional<int64_t> beams;
+  bool json = false;
+};
+
 /// A kind of model that is no network which tells classes of images: what the verbs of the program
 /// do with it.
 class ModelKind {
@@ -98,6 +107,8 @@ class ModelKind {
   virtual void sample(const SampleRequest& request) const;
   /// Says what images show. @throws UsageError  likewise.
   virtual void predict(const PredictionRequest& request) const;
+  /// Pictures of where each word looked. @throws UsageError  likewise.
+  virtual void look_attention(const AttentionRequest& request) const;
   /// Steps of training on random input. @throws UsageError  likewise.
   virtual void bench_training(const StepOptions& options) const;
 };

@@ -8,7 +8,8 @@ namespace striate::cli {
 
 /// How data sets are written, for the help.
 inline constexpr const char* kDataSpellings =
-    "fashion-mnist, idx:DIR, cifar10:DIR, folder:DIR or pack:FILE; text:FILE for language models";
+    "fashion-mnist, idx:DIR, cifar10:DIR, folder:DIR or pack:FILE; text:FILE for language models, "
+    "pairs:FILE_A:FILE_B for translation";
 
 /// "3x224x224" as (3, 224, 224). @throws std::invalid_argument  of another form.
 Shape parse_shape(const std::string& text);

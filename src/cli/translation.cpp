@@ -5,7 +5,9 @@
 #include "cli/command.h"
 #include "cli/model_kind.h"
 #include "cli/translation.h"
+#include "striate/base/file.h"
 #include "striate/base/text.h"
+#include "striate/report/alignment.h"
 #include "striate/sequence/translation_task.h"
 
 namespace striate::cli {
@@ -96,6 +98,17 @@ Json scores_of(const Translator& translator, const SentencePairs& pairs, int64_t
           {"perplexity", loss.perplexity()},
           {"accuracy", loss.accuracy},
           {"bleu_by_source_length", lengths}};
+}
+
+// A row of weights for each word.
+std::vector<std::vector<double>> rows_of(const at::Tensor& attention) {
+  const at::Tensor values = attention.contiguous();
+  const double* const from = values.const_data_ptr<double>();
+  std::vector<std::vector<double>> rows;
+  for (int64_t i = 0; i < values.size(0); ++i) {
+    rows.emplace_back(from + i * values.size(1), from + (i + 1) * values.size(1));
+  }
+  return rows;
 }
 
 class TranslationModels final : public ModelKind {
@@ -198,6 +211,37 @@ class TranslationModels final : public ModelKind {
     return report;
   }
 
+  void look_attention(const AttentionRequest& request) const override {
+    const Translator translator = open_translator(request.weights);
+    if (translator.entry->name != "seq2seq_attention") {
+      throw UsageError(fmt::format("{} has no attention", translator.entry->name),
+                       "look at a seq2seq_attention");
+    }
+    const auto translations = translations_of(translator, request.inputs, request.beams);
+    Json files = Json::array();
+    std::string text;
+    for (size_t i = 0; i < translations.size(); ++i) {
+      if (translations[i].parts.empty()) {
+        throw Error(fmt::format("sentence {} was translated by no word", i + 1),
+                    "train the model for longer");
+      }
+      const WordAlignment words = word_alignment(translations[i]);
+      const auto weights = rows_of(words.attention);
+      const fs::path file = fs::path(request.out) / fmt::format("attention-{}.svg", i + 1);
+      write_file_atomically(file, alignment_svg({.title = translations[i].text,
+                                                 .columns = words.source,
+                                                 .rows = words.target,
+                                                 .weights = weights}));
+      text += file.string() + "  " + translations[i].text + "\n";
+      files.push_back({{"file", file.string()},
+                       {"translation", translations[i].text},
+                       {"source", words.source},
+                       {"target", words.target},
+                       {"attention", weights}});
+    }
+    request.json ? print(Json{{"files", files}}) : print(text);
+  }
+
   std::string describe_evaluation(const Json& evaluation) const override {
     std::string text = fmt::format(
         "{} on {}, {}: {}\n", evaluation["model"].get<std::string>(),
@@ -216,6 +260,27 @@ class TranslationModels final : public ModelKind {
 };
 
 }  // namespace
+
+Translator open_translator(const fs::path& path) {
+  const fs::path file = weight_file(path);
+  return load_translator(read_weights(file), file.string());
+}
+
+std::vector<Translation> translations_of(const Translator& translator,
+                                         const std::vector<std::string>& sentences,
+                                         std::optional<int64_t> beams) {
+  for (size_t i = 0; i < sentences.size(); ++i) {
+    try {
+      translator.source.encode(sentences[i]);
+    } catch (const std::invalid_argument& error) {
+      throw UsageError(fmt::format("sentence {}: {}", i + 1, error.what()),
+                       "a sentence is UTF-8 and has a word");
+    }
+  }
+  BeamOptions search = kUsualSearch;
+  search.beams = beams.value_or(search.beams);
+  return translate(translator, sentences, search);
+}
 
 const ModelKind& translation_models_kind() {
   static const TranslationModels kKind;

@@ -1,5 +1,9 @@
 #include "report/page_style.h"
 
+#include <fmt/format.h>
+
+#include "report/html.h"
+
 namespace striate {
 
 const char* const kPageStyle = R"(
@@ -87,5 +91,13 @@ background:var(--fill);border-radius:4px}
 .scroll{overflow:visible}.plots figure,.mistakes li,tr{break-inside:avoid}
 .plots{grid-template-columns:1fr 1fr}}
 )";
+
+std::string page_head(const std::string& title, const std::string& style) {
+  return fmt::format(
+      "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
+      "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
+      "<title>{0}</title>\n<style>{1}{2}</style>\n</head>\n<body>\n<main>\n<h1>{0}</h1>\n",
+      escape(title), kPageStyle, style);
+}
 
 }  // namespace striate

@@ -58,15 +58,9 @@ void add_text(std::string& out, const ColoredText& text) {
 }  // namespace
 
 std::string text_page_html(const std::string& title, const std::vector<ColoredText>& texts) {
-  std::string out;
-  append(out,
-         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
-         "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
-         "<title>{0}</title>\n<style>{1}{2}{3}</style>\n</head>\n<body>\n<main>\n<h1>{0}</h1>\n",
-         escape(title), kPageStyle, kTextStyle, color_rules());
+  std::string out = page_head(title, kTextStyle + color_rules());
   for (const ColoredText& text : texts) add_text(out, text);
-  out += "</main>\n</body>\n</html>\n";
-  return out;
+  return out + kPageEnd;
 }
 
 }  // namespace striate

@@ -115,9 +115,21 @@ void CaptionEncoder::check() {
 }
 
 at::Tensor CaptionEncoder::prepare(const fs::path& image) const {
+  return prepare(image, options_.transforms);
+}
+
+at::Tensor CaptionEncoder::seen(const fs::path& image) const {
+  std::vector<Transform> transforms = options_.transforms.transforms();
+  std::erase_if(transforms, [](const Transform& transform) {
+    return std::holds_alternative<transforms::Normalize>(transform);
+  });
+  return prepare(image, Preprocessing(std::move(transforms)));
+}
+
+at::Tensor CaptionEncoder::prepare(const fs::path& image, const Preprocessing& by) const {
   const PixelFormat format = options_.input[0] == 1 ? PixelFormat::kGrey : PixelFormat::kRgb;
   Random random({0});
-  FloatImage view = options_.transforms.apply(read_image(image, format), random).front();
+  FloatImage view = by.apply(read_image(image, format), random).front();
   if (Shape{view.channels, view.height, view.width} != options_.input) {
     throw ShapeError(fmt::format("{} becomes ({}, {}, {}), the encoder takes {}", image.string(),
                                  view.channels, view.height, view.width,

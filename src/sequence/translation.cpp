@@ -3,6 +3,7 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/cross_entropy_loss.h>
+#include <ATen/ops/one_hot.h>
 #include <ATen/ops/tensor.h>
 #include <fmt/format.h>
 
@@ -83,6 +84,45 @@ Tokens tokens_of(const Vocabulary& vocabulary, std::span<const int64_t> numbers)
 }
 
 }  // namespace
+
+namespace {
+
+// Words as they are written, and which parts each consists of: a matrix (words, parts) of ones.
+struct JoinedWords {
+  Tokens words;
+  at::Tensor parts;
+};
+
+JoinedWords joined_words(const Tokens& parts) {
+  std::vector<int64_t> word_of_part;
+  Tokens words;
+  Tokens word;
+  for (const std::string& part : parts) {
+    word.push_back(part);
+    word_of_part.push_back(std::ssize(words));
+    const bool ends = !(part.size() > 2 && part.ends_with("@@"));
+    if (!ends && word_of_part.size() < parts.size()) continue;
+    words.push_back(join_words(BytePairEncoding::decode(word)));
+    word.clear();
+  }
+  const at::Tensor one_hot = at::one_hot(at::tensor(word_of_part, at::kLong), std::ssize(words));
+  return {.words = std::move(words), .parts = one_hot.t().to(at::kDouble)};
+}
+
+}  // namespace
+
+WordAlignment word_alignment(const Translation& translation) {
+  if (!translation.attention.defined() || translation.parts.empty()) {
+    throw std::invalid_argument("a translation without a word, or by a model without attention");
+  }
+  JoinedWords source = joined_words(translation.source_parts);
+  JoinedWords target = joined_words(translation.parts);
+  const at::Tensor sums =
+      target.parts.mm(translation.attention.to(at::kDouble)).mm(source.parts.t());
+  return {.source = std::move(source.words),
+          .target = std::move(target.words),
+          .attention = sums / target.parts.sum(1, /*keepdim=*/true)};
+}
 
 bool is_translator(const Weights& weights) {
   return weights.metadata.contains(kTargetKey);

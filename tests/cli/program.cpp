@@ -33,6 +33,7 @@ constexpr int64_t kMostSeconds = 60;
   if (limit > 0) setrlimit(RLIMIT_FSIZE, &limits);
   if (!options.out_path.empty()) out = open(options.out_path.c_str(), O_WRONLY);
   if (chdir(options.folder.c_str()) != 0) _exit(127);
+  dup2(open(options.in_path.c_str(), O_RDONLY), STDIN_FILENO);
   dup2(out, STDOUT_FILENO);
   dup2(err, STDERR_FILENO);
   execv(STRIATE_PROGRAM, arguments);

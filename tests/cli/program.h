@@ -26,6 +26,7 @@ struct ProcessOptions {
   std::filesystem::path folder;  ///< where it runs
   int64_t most_file_bytes = 0;   ///< writing more to a file fails, as on a full disk; 0: no limit
   std::string out_path;          ///< a file in place of the captured standard output
+  std::string in_path = "/dev/null";  ///< what it reads from the standard input
 };
 
 /// The program, running. Killed at the end of the scope if it still runs.

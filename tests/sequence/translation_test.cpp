@@ -160,6 +160,25 @@ TEST_P(EveryTranslator, AFileThatIsDamagedIsRefused) {
 INSTANTIATE_TEST_SUITE_P(Models, EveryTranslator, testing::ValuesIn(translation_model_names()),
                          [](const auto& info) { return info.param; });
 
+TEST(WordAlignment, AddsUpTheSourcesPartsAndAveragesTheTargets) {
+  const Translation translation{.text = "Kätzchen!",
+                                .source_parts = {"kit@@", "ten", "\uFFED.", "<eos>"},
+                                .parts = {"Kä@@", "tz@@", "chen", "\uFFED!"},
+                                .attention = at::tensor({0.5, 0.25, 0.25, 0.0, 0.0, 0.5, 0.0, 0.5,
+                                                         1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.75, 0.25},
+                                                        at::kDouble)
+                                                 .view({4, 4})};
+  const WordAlignment words = word_alignment(translation);
+  EXPECT_EQ(words.source, (Tokens{"kitten", ".", "<eos>"}));
+  EXPECT_EQ(words.target, (Tokens{"Kätzchen", "!"}));
+  const at::Tensor wanted =
+      at::tensor({2.25 / 3, 0.25 / 3, 0.5 / 3, 0.0, 0.75, 0.25}, at::kDouble).view({2, 3});
+  EXPECT_LT((words.attention - wanted).abs().max().item<double>(), 1e-12);
+  EXPECT_THROW(
+      word_alignment({.text = "x", .source_parts = {"a"}, .parts = {"x"}, .attention = {}}),
+      std::invalid_argument);
+}
+
 TEST(PairBatch, TargetsAreTheInputsMovedByOne) {
   const EncodedPairs pairs{.source = {{4, 3}, {5, 6, 3}, {9, 3}},
                            .target = {{7, 8, 3}, {4, 3}, {5, 3}}};

@@ -55,6 +55,8 @@ class CaptionEncoder final {
   /// An image file as the network takes it: (C, H, W).
   /// @throws IoError, FormatError, ShapeError  it can't be read, or does not lead to the input.
   at::Tensor prepare(const std::filesystem::path& image) const;
+  /// What it sees of an image file, before it is normalised: (C, H, W) in [0, 1].
+  at::Tensor seen(const std::filesystem::path& image) const;
   /// The grids of several files: (N, L, D), L row by row.
   at::Tensor features(std::span<const std::filesystem::path> images) const;
 
@@ -62,6 +64,7 @@ class CaptionEncoder final {
 
  private:
   void check();
+  at::Tensor prepare(const std::filesystem::path& image, const Preprocessing& by) const;
 
   CaptionEncoderOptions options_;
   std::shared_ptr<Network> network_;

@@ -44,6 +44,16 @@ struct Translation {
   at::Tensor attention;  ///< (parts, source_parts): where each part looked; may be undefined
 };
 
+/// Where each word of a translation looked: at a word as much as at all its parts together; of a
+/// word of several parts, their mean.
+struct WordAlignment {
+  Tokens source;         ///< words and marks as they are written, and `<eos>`
+  Tokens target;         ///< words and marks
+  at::Tensor attention;  ///< (target, source) float64
+};
+/// @throws std::invalid_argument  the translation has no attention or no word.
+WordAlignment word_alignment(const Translation& translation);
+
 /// The best translation of each sentence, in their order.
 /// @throws std::invalid_argument  impossible options, a sentence without a word or not UTF-8.
 std::vector<Translation> translate(const Translator& translator,
