@@ -6,9 +6,9 @@
 
 #include <filesystem>
 
+#include "sequence/captioned_squares.h"
 #include "striate/base/error.h"
 #include "striate/base/file.h"
-#include "striate/image/codec.h"
 #include "striate/models/models.h"
 #include "striate/training/trainer.h"
 #include "training/stopped_run.h"
@@ -20,7 +20,6 @@ namespace fs = std::filesystem;
 
 constexpr double kRounding = 1e-5;  // float32, features in float16 on both sides
 
-// Images of one grey each, whose captions name it and where it is lighter.
 class CaptionTaskTest : public testing::Test {
  protected:
   void SetUp() override {
@@ -28,38 +27,12 @@ class CaptionTaskTest : public testing::Test {
               (std::string("striate_captions_") +
                testing::UnitTest::GetInstance()->current_test_info()->name());
     fs::remove_all(folder_);
-    fs::create_directories(folder_ / "images");
     ::setenv("STRIATE_CACHE", (folder_ / "cache").c_str(), 1);
-    std::string table = "split\timage\tcaption\n";
-    for (int i = 0; i < 12; ++i) {
-      const bool bright = i % 2 == 0;
-      const bool left = i % 4 < 2;
-      const std::string name = std::to_string(i) + ".png";
-      write_image(name, bright ? 250 : 90, left, i);
-      const std::string split = i < 8 ? "train" : i < 10 ? "val" : "test";
-      const std::string what = bright ? "a bright square" : "one dark box";
-      const std::string where = left ? " on the left" : " to its right";
-      table += split + "\t" + name + "\t" + what + where + "\n";
-      table += split + "\t" + name + "\t" + what + where + "\n";
-    }
-    write_file_atomically(folder_ / "captions.tsv", table);
-    const Network network(build_model("lenet5"), 1);
-    write_safetensors(weights_of(network), folder_ / "encoder.safetensors");
+    write_captioned_squares(folder_);
   }
   void TearDown() override {
     fs::remove_all(folder_);
     ::unsetenv("STRIATE_CACHE");
-  }
-
-  void write_image(const std::string& name, int level, bool left, int noise) const {
-    Image image{.width = 32, .height = 32, .channels = 1, .pixels = {}};
-    for (int64_t y = 0; y < 32; ++y) {
-      for (int64_t x = 0; x < 32; ++x) {
-        const bool inside = y > 8 && y < 24 && (left ? x < 16 : x >= 16);
-        image.pixels.push_back(static_cast<uint8_t>(inside ? level : noise));
-      }
-    }
-    write_file_atomically(folder_ / "images" / name, encode_png(image));
   }
 
   std::string data() const { return "captions:" + folder_.string(); }
@@ -211,7 +184,7 @@ TEST_F(CaptionTaskTest, FeaturesAreKeptUntilSomethingChanges) {
   computed = 0;
   EXPECT_TRUE(at::equal(kept(), features));
   EXPECT_EQ(computed, 0);  // read
-  write_image("0.png", 10, true, 99);
+  write_square(folder_ / "images" / "0.png", {.level = 10, .ground = 99});
   fs::last_write_time(images.front(), fs::file_time_type::clock::now() + std::chrono::hours(1));
   EXPECT_FALSE(at::equal(kept(), features));
   EXPECT_EQ(computed, 8);
