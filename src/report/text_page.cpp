@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <stdexcept>
+#include <string_view>
 
 #include "report/html.h"
 #include "report/page_style.h"
@@ -35,6 +36,16 @@ int level_of(float value) {
   return static_cast<int>(std::lround(bounded * kLevels));
 }
 
+// Escaped, with its lines kept.
+std::string escape_lines(std::string_view text) {
+  std::string out;
+  for (size_t end = text.find('\n'); end != std::string_view::npos; end = text.find('\n')) {
+    out += escape(text.substr(0, end)) + "\n";
+    text.remove_prefix(end + 1);
+  }
+  return out + escape(text);
+}
+
 void add_text(std::string& out, const ColoredText& text) {
   if (text.tokens.size() != text.values.size()) {
     throw std::invalid_argument("a coloured text needs one value for each token");
@@ -46,10 +57,10 @@ void add_text(std::string& out, const ColoredText& text) {
     std::string run;
     for (; i < text.tokens.size() && level_of(text.values[i]) == level; ++i) run += text.tokens[i];
     if (level == 0) {
-      out += escape(run);
+      out += escape_lines(run);
     } else {
       append(out, "<span class=\"{}{}\">{}</span>", level > 0 ? 'b' : 'r', std::abs(level),
-             escape(run));
+             escape_lines(run));
     }
   }
   out += "</div>\n</section>\n";

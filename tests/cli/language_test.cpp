@@ -149,7 +149,7 @@ TEST_F(Language, WhatCanNotBeWrittenOrEvaluatedIsAnError) {
   expect_failure({"sample", "none"}, 1, {"none"});
   expect_failure({"evaluate", "run", "--data", "fashion-mnist"}, 2, {"is no text"});
   expect_failure({"evaluate", "run", "run", "--data", "text:text.txt"}, 2, {"no ensemble"});
-  expect_failure({"predict", "run", "text.txt"}, 1, {"holds a language model"});
+  expect_failure({"predict", "run", "text.txt"}, 2, {"holds a language model"});
   write_file_atomically(folder_.path() / "other.txt", std::string(3000, '?'));
   expect_failure({"evaluate", "run", "--data", "text:other.txt"}, 2, {"the character \"?\""});
 }
