@@ -26,10 +26,16 @@ class TranslationProgram : public Program {
     write_file_atomically(folder_.path() / name, text);
   }
 
-  static std::vector<std::string> command(const std::string& model,
-                                          const std::string& data = "pairs:train.en:train.de") {
-    std::vector<std::string> all = {"train", model,          "--data", data,       "--out",
-                                    "run",   "--batch-size", "8",      "--epochs", "40"};
+  struct Run {
+    std::string model = "seq2seq";
+    std::string data = "pairs:train.en:train.de";
+    std::string epochs = "1";
+    std::string batch_size = "8";
+  };
+  static std::vector<std::string> command(const Run& run) {
+    std::vector<std::string> all = {"train",    run.model, "--data",       run.data,
+                                    "--out",    "run",     "--batch-size", run.batch_size,
+                                    "--epochs", run.epochs};
     for (const char* setting :
          {"task.hidden_size=32", "task.embedding_size=16", "task.merges=30", "task.dropout=0",
           "optimizer.learning_rate=0.01", "task.label_smoothing=0"}) {
@@ -40,7 +46,8 @@ class TranslationProgram : public Program {
 };
 
 TEST_F(TranslationProgram, ARunLearnsEvaluatesTranslatesAndShowsWhereItLooked) {
-  const Json result = json_of(joined(command("seq2seq_attention"), {"--json"}));
+  const Json result =
+      json_of(joined(command({.model = "seq2seq_attention", .epochs = "80"}), {"--json"}));
   EXPECT_EQ(result["model"], "seq2seq_attention");
   EXPECT_EQ(result["test"]["sentences"], 64);
   EXPECT_GT(result["test"]["bleu"].get<double>(), 90);
@@ -80,7 +87,7 @@ TEST_F(TranslationProgram, ARunLearnsEvaluatesTranslatesAndShowsWhereItLooked) {
 }
 
 TEST_F(TranslationProgram, WordsThatWereNeverSeenAreTranslatedSomehow) {
-  ASSERT_EQ(run(joined(command("seq2seq"), {"--epochs", "1"})).exit_code, 0);
+  ASSERT_EQ(run(command({})).exit_code, 0);
   const Outcome outcome = run({"translate", "run", "ж 漢字 two-headed \"unseen\" words"});
   EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
   EXPECT_FALSE(has(outcome.out, "<unk>"));
@@ -92,25 +99,25 @@ TEST_F(TranslationProgram, WhatCanNotBeTrainedIsAnError) {
   write("gap.en", {"one", " ", "three"});
   write("three.de", {"eins", "zwei", "drei"});
   write_file_atomically(folder_.path() / "bytes.en", std::string("one\n\xff\nthree\n"));
-  expect_failure(command("seq2seq", "pairs:train.en:short.de"), 1,
+  expect_failure(command({.data = "pairs:train.en:short.de"}), 1,
                  {"train.en has 64 lines", "short.de has 2", "line k of one file"});
-  expect_failure(command("seq2seq", "pairs:nothing.en:short.de"), 1, {"nothing.en is empty"});
-  expect_failure(command("seq2seq", "pairs:gap.en:three.de"), 1, {"gap.en, line 2 is empty"});
-  expect_failure(command("seq2seq", "pairs:bytes.en:three.de"), 1, {"line 2 is not UTF-8"});
-  expect_failure(command("seq2seq", "pairs:three.de:three.de"), 1, {"too few to hold some out"});
-  expect_failure(command("seq2seq", "pairs:none.en:three.de"), 1, {"none.en"});
-  expect_failure(command("seq2seq", "pairs:train.en"), 2, {"names no two files"});
-  expect_failure(command("seq2seq", "text:train.en"), 2, {"pairs:FILE_A:FILE_B"});
-  expect_failure(joined(command("seq2seq"), {"--set", "task.hiden_size=3"}), 2, {"hidden_size"});
-  expect_failure(joined(command("seq2seq"), {"--set", "task.scheduled_sampling=1"}), 2,
+  expect_failure(command({.data = "pairs:nothing.en:short.de"}), 1, {"nothing.en is empty"});
+  expect_failure(command({.data = "pairs:gap.en:three.de"}), 1, {"gap.en, line 2 is empty"});
+  expect_failure(command({.data = "pairs:bytes.en:three.de"}), 1, {"line 2 is not UTF-8"});
+  expect_failure(command({.data = "pairs:three.de:three.de"}), 1, {"too few to hold some out"});
+  expect_failure(command({.data = "pairs:none.en:three.de"}), 1, {"none.en"});
+  expect_failure(command({.data = "pairs:train.en"}), 2, {"names no two files"});
+  expect_failure(command({.data = "text:train.en"}), 2, {"pairs:FILE_A:FILE_B"});
+  expect_failure(joined(command({}), {"--set", "task.hiden_size=3"}), 2, {"hidden_size"});
+  expect_failure(joined(command({}), {"--set", "task.scheduled_sampling=1"}), 2,
                  {"scheduled_sampling"});
-  expect_failure(joined(command("seq2seq_attention"), {"--set", "task.layers=2"}), 2,
+  expect_failure(joined(command({.model = "seq2seq_attention"}), {"--set", "task.layers=2"}), 2,
                  {"one layer"});
-  expect_failure(joined(command("seq2seq"), {"--batch-size", "100"}), 1, {"64 pairs for training"});
+  expect_failure(command({.batch_size = "100"}), 1, {"64 pairs for training"});
 }
 
 TEST_F(TranslationProgram, WhatCanNotBeTranslatedIsAnError) {
-  ASSERT_EQ(run(joined(command("seq2seq"), {"--epochs", "1"})).exit_code, 0);
+  ASSERT_EQ(run(command({})).exit_code, 0);
   expect_failure({"translate", "run", "one", ""}, 2, {"sentence 2", "without a word"});
   expect_failure({"translate", "run", "\xff"}, 2, {"sentence 1"});
   expect_failure({"translate", "run"}, 2, {"nothing to translate"});
