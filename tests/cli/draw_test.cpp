@@ -96,15 +96,15 @@ TEST_F(Painter, WhatCanNotBeTrainedIsAnError) {
   expect_failure(train({"--set", "task.read_size=29"}), 2, {"do not fit an image of 28x28"});
   expect_failure(train({"--set", "task.write_size=0"}), 2, {"attention needs both windows"});
   expect_failure(train({"--set", "task.binarize=maybe"}), 2, {"none, threshold or stochastic"});
-  expect_failure(train({"--set", "task.validation_size=300"}), 1, {"300"});
+  expect_failure(train({"--set", "task.validation_size=300"}), 2, {"hold out 300 of 300"});
   expect_failure(train({"--recipe", "char-lstm"}), 2, {"task"});
-  expect_failure({"train", "draw", "--data", "text:none.txt", "--out", "run"}, 1, {"text"});
+  expect_failure({"train", "draw", "--data", "text:none.txt", "--out", "run"}, 2, {"text"});
   expect_failure({"train", "draw", "--out", "run"}, 2, {"--data is missing: idx:DIR"});
 }
 
 TEST_F(Painter, WeightsOfAnotherKindPaintNothing) {
   write_weights("lenet5", "lenet.safetensors");
-  expect_failure({"sample", "lenet.safetensors", "--out", "pictures"}, 1, {"makes nothing up"});
+  expect_failure({"sample", "lenet.safetensors", "--out", "pictures"}, 2, {"makes nothing up"});
 }
 
 }  // namespace
