@@ -80,7 +80,7 @@ void write_report(const ModelKind& kind, const RunFolder& folder, const RunConfi
 
 void ModelKind::sample(const SampleRequest& request) const {
   throw UsageError(fmt::format("{} holds a {}, which makes nothing up", request.weights, name()),
-                   "striate sample takes language models");
+                   "striate sample takes language models and DRAW");
 }
 
 void ModelKind::predict(const PredictionRequest& request) const {
@@ -98,7 +98,7 @@ void ModelKind::bench_training(const StepOptions& options) const {
 
 const std::vector<const ModelKind*>& model_kinds() {
   static const std::vector<const ModelKind*> kKinds = {
-      &language_models_kind(), &translation_models_kind(), &captioning_kind()};
+      &language_models_kind(), &translation_models_kind(), &captioning_kind(), &draw_kind()};
   return kKinds;
 }
 

@@ -114,6 +114,7 @@ class ModelKind {
 };
 
 const ModelKind& captioning_kind();
+const ModelKind& draw_kind();
 const ModelKind& language_models_kind();
 const ModelKind& translation_models_kind();
 

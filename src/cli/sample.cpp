@@ -26,7 +26,7 @@ void add_sample(CLI::App& program) {
   command->add_option("--temperature", request->temperature,
                       "Below 1 likely tokens become likelier, above 1 less so (default: 1)");
   command->add_option("--length", request->length, "Characters or words to write (default: 500)");
-  command->add_option("--count", request->count, "Pictures to make");
+  command->add_option("--count", request->count, "Pictures to make (default: 25)");
   command->add_option("--out", request->out, "The folder for pictures");
   command->add_option("--seed", request->seed, "What is drawn comes from this")
       ->capture_default_str();

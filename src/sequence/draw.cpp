@@ -161,6 +161,10 @@ Draw::Draw(const DrawOptions& options, uint64_t seed) : options_(options) {
       *tensor = next();
     }
   }
+  at::NoGradGuard no_grad;
+  for (const CellWeights* const cell : {&weights_.encoder, &weights_.decoder}) {
+    cell->b_ih.slice(0, options.hidden_size, 2 * options.hidden_size).add_(1);  // forget gates
+  }
   for (at::Tensor* const tensor :
        {&weights_.latent, &weights_.latent_bias, &weights_.output, &weights_.output_bias,
         &weights_.canvas, &weights_.encoder_state, &weights_.decoder_state}) {

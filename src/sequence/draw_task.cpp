@@ -14,6 +14,7 @@
 #include <cmath>
 #include <stdexcept>
 #include <tuple>
+#include <variant>
 
 #include "striate/base/error.h"
 #include "striate/base/random.h"
@@ -78,13 +79,17 @@ struct DrawData {
   std::shared_ptr<const Dataset> validation;
 };
 
+DrawData split_images(const std::shared_ptr<const Dataset>& all, int64_t validation_size) {
+  const HeldOut parts = hold_out(all->size(), validation_size, 0);
+  return {subset(all, parts.training), subset(all, parts.validation)};
+}
+
 DrawData open_draw_data(const RunConfig& config, const DrawTaskOptions& options) {
   std::shared_ptr<const Dataset> all = open_dataset(config.data, Split::kTrain);
   if (config.limit > 0 && config.limit < all->size()) {
     all = subset(all, hold_out(all->size(), config.limit, config.seed).validation);
   }
-  const HeldOut parts = hold_out(all->size(), options.validation_size, 0);
-  return {subset(all, parts.training), subset(all, parts.validation)};
+  return split_images(all, options.validation_size);
 }
 
 class DrawTask final : public Task {
@@ -171,7 +176,19 @@ class DrawTask final : public Task {
 
 Preprocessing draw_transforms(const Json& task, const std::string& where) {
   JsonReader reader(task, where);
-  return Preprocessing::from_json(reader.at("transforms"), where + ".transforms");
+  Preprocessing list = Preprocessing::from_json(reader.at("transforms"), where + ".transforms");
+  for (const Transform& transform : list.transforms()) {
+    if (std::holds_alternative<transforms::Normalize>(transform) ||
+        std::holds_alternative<transforms::RandomErasing>(transform)) {
+      throw reader.error("transforms",
+                         "must leave pixels in [0, 1]: no normalize, no "
+                         "random_erasing");
+    }
+    if (std::holds_alternative<transforms::TenCrop>(transform)) {
+      throw reader.error("transforms", "must make one image of one: no ten_crop");
+    }
+  }
+  return list;
 }
 
 DrawTaskOptions draw_task_options(const Json& task, const Shape& input, const std::string& where) {
@@ -251,6 +268,18 @@ LoadedDraw load_draw(const Weights& weights, const std::string& origin) {
   loaded.model = std::make_shared<Draw>(loaded.options.model, /*seed=*/1);
   copy_weights(weights, loaded.model->tensors());
   return loaded;
+}
+
+Drawing sample_draw(Draw& model, int64_t count, uint64_t seed) {
+  if (count < 1) {
+    throw std::invalid_argument(fmt::format("the count must be at least 1, got {}", count));
+  }
+  const at::Device device = model.tensors().front().second.device();
+  return model.draw(noise_of(model.options(), count, {seed, hash_name("sample")}).to(device));
+}
+
+std::shared_ptr<const Dataset> open_held_out(const std::string& data, int64_t validation_size) {
+  return split_images(open_dataset(data, Split::kTrain), validation_size).validation;
 }
 
 DrawEvaluation evaluate_draw(Draw& model, const DrawTaskOptions& options, const Dataset& dataset) {

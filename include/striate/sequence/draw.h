@@ -100,7 +100,8 @@ struct Drawing {
 /// Source: gregor2015.
 class Draw final : public torch::nn::Module {
  public:
-  /// Weights start uniform in ±1 / sqrt(hidden_size), the first canvas and states at 0.
+  /// Weights start uniform in ±1 / sqrt(hidden_size), the first canvas and states at 0; forget
+  /// gates have 1 added, so that they begin open (jozefowicz2015).
   /// @throws std::invalid_argument  as `check_draw_options`.
   Draw(const DrawOptions& options, uint64_t seed);
 

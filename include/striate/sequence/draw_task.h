@@ -52,6 +52,12 @@ bool is_draw(const Weights& weights);
 /// @throws LookupError  they are no DRAW's; FormatError, ShapeError  they are damaged.
 LoadedDraw load_draw(const Weights& weights, const std::string& origin);
 
+/// Pictures that the network makes up. @throws std::invalid_argument  count < 1.
+Drawing sample_draw(Draw& model, int64_t count, uint64_t seed);
+
+/// What a run with this data holds out of its training images.
+std::shared_ptr<const Dataset> open_held_out(const std::string& data, int64_t validation_size);
+
 /// Mean over images, in nats: the bound is the sum.
 struct DrawEvaluation {
   int64_t images = 0;
