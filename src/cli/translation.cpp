@@ -17,6 +17,7 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr int64_t kUsualParts = 5000;  // of each language
+constexpr int64_t kFewSentences = 10;  // whose BLEU says nothing
 
 TensorShapes shapes_of(const std::string& model, const TranslationModelSizes& sizes,
                        const TranslationModelOptions& options) {
@@ -184,6 +185,7 @@ class TranslationModels final : public ModelKind {
     report.facts.push_back({"Hidden size", std::to_string(options_of(config).model.hidden_size)});
     Curve curve{.name = config.model, .x = {}, .y = {}};
     for (const Json& score : test["bleu_by_source_length"]) {
+      if (score["sentences"].get<int64_t>() < kFewSentences) continue;
       curve.x.push_back((score["from"].get<double>() + score["to"].get<double>()) / 2);
       curve.y.push_back(score["bleu"].get<double>());
     }

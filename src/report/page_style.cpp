@@ -50,7 +50,7 @@ white-space:nowrap}
 .log th{font-weight:400}
 .scores td.bar,.pairs td.bar{min-width:7.5em;background:linear-gradient(var(--bar),var(--bar))
 0 50%/calc((100% - 6px)*var(--s)) calc(100% - 6px) no-repeat}
-.plots{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,400px),1fr));gap:24px}
+.plots{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,400px),1fr));gap:24px}
 .plots figure{margin:0;padding:10px 8px 6px;border:1px solid var(--rule);border-radius:4px}
 .plot{display:block;width:100%;height:auto}
 .columns{display:flex;flex-wrap:wrap;gap:32px 48px;align-items:flex-start}
