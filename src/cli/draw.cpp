@@ -1,5 +1,6 @@
 #include <ATen/ATen.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <torch/csrc/autograd/autograd.h>
 
 #include <algorithm>
@@ -156,7 +157,7 @@ int64_t count_of(const SampleRequest& request) {
 
 class DrawKind final : public ModelKind {
  public:
-  std::string name() const override { return "painter"; }
+  std::string name() const override { return "image generator"; }
   std::string hint() const override { return "striate evaluate and striate sample take it"; }
 
   std::vector<ListedModel> models() const override {
@@ -164,7 +165,7 @@ class DrawKind final : public ModelKind {
              .form = "paints images in steps, through an attention window or without",
              .paper = "gregor2015",
              .recipe = kRecipe,
-             .size = to_string(kUsualInput)}};
+             .size = fmt::format("{}", fmt::join(kUsualInput, "x"))}};
   }
 
   TensorShapes usual_tensors(const std::string& /*model*/, int64_t /*vocabulary*/) const override {

@@ -86,7 +86,7 @@ TEST_F(Painter, WhatCanNotBePaintedIsAnError) {
   expect_failure({"evaluate", "run", "--data", "idx:data", "--beam", "3"}, 2,
                  {"no meaning for DRAW"});
   expect_failure({"evaluate", "run", "--data", "idx:none"}, 1, {"none"});
-  expect_failure({"predict", "run", "run/recipe.json"}, 2, {"painter"});
+  expect_failure({"predict", "run", "run/recipe.json"}, 2, {"image generator"});
 }
 
 TEST_F(Painter, WhatCanNotBeTrainedIsAnError) {

@@ -115,8 +115,9 @@ TEST_F(Usage, ModelsAsJsonListsEveryNetwork) {
   std::vector<std::string> names;
   for (const Json& model : models) names.push_back(model["name"].get<std::string>());
   std::vector<std::string> all = model_names();
-  for (const char* language : {"char_rnn", "char_lstm", "char_gru", "word_lstm"}) {
-    all.push_back(language);
+  for (const char* other : {"char_rnn", "char_lstm", "char_gru", "word_lstm", "seq2seq",
+                            "seq2seq_attention", "show_tell", "show_attend_tell", "draw"}) {
+    all.push_back(other);
   }
   EXPECT_EQ(names, all);
   EXPECT_TRUE(has(run({"models"}).out, "resnet50@paper"));

@@ -273,6 +273,48 @@ TEST_P(EveryDraw, ComputesWhatTorchComputes) {
   }
 }
 
+TEST_P(EveryDraw, RefusesWhatDoesNotFit) {
+  const auto draw = generated_draw(GetParam());
+  const Inputs in = inputs_of(GetParam());
+  EXPECT_THROW(draw->forward(in.images.slice(2, 1), in.noise), ShapeError);
+  EXPECT_THROW(draw->forward(in.images.flatten(2), in.noise), ShapeError);
+  EXPECT_THROW(draw->forward(in.images, in.noise.slice(1, 1)), ShapeError);
+  EXPECT_THROW(draw->forward(in.images, in.noise.slice(2, 1)), ShapeError);
+  EXPECT_THROW(draw->draw(in.noise[0]), ShapeError);
+  DrawOptions bad = GetParam().options;
+  bad.read_size = bad.read_size == 0 ? 2 : 0;  // the other window stays as it is
+  EXPECT_THROW(Draw(bad, 1), std::invalid_argument);
+  bad = GetParam().options;
+  bad.latent_size = 0;
+  EXPECT_THROW(Draw(bad, 1), std::invalid_argument);
+}
+
+TEST_P(EveryDraw, PaintsWhatItsEquationsSay) {
+  const auto draw = generated_draw(GetParam());
+  const Inputs in = inputs_of(GetParam());
+  // An encoder whose q is the prior hands the noise on as z.
+  at::NoGradGuard no_grad;
+  draw->weights().latent.zero_();
+  draw->weights().latent_bias.zero_();
+  const at::Tensor last = draw->draw(in.noise).canvases[-1];
+  const DrawBound bound = draw->forward(in.images, in.noise);
+  const at::Tensor by_canvas =
+      -(in.images * last.log() + (1 - in.images) * (1 - last).log()).sum({1, 2, 3});
+  EXPECT_LT(distance(by_canvas, bound.reconstruction), kRounding);
+  EXPECT_LT(bound.latent.abs().max().item<double>(), kRounding);
+}
+
+TEST(LatentLoss, IsZeroAtThePriorAndTheClosedFormElsewhere) {
+  const at::Tensor mu = at::tensor({0.0, 0.5, -2.0}, at::kDouble).unsqueeze(0);
+  const at::Tensor log_sigma = at::tensor({0.0, 0.3, -1.0}, at::kDouble).unsqueeze(0);
+  double wanted = 0;
+  for (const auto& [m, s] : {std::pair{0.0, 0.0}, std::pair{0.5, 0.3}, std::pair{-2.0, -1.0}}) {
+    wanted += 0.5 * (m * m + std::exp(2 * s) - 2 * s - 1);
+  }
+  EXPECT_NEAR(latent_loss(mu, log_sigma).item<double>(), wanted, kRounding);
+  EXPECT_EQ(latent_loss(mu.slice(1, 0, 1), log_sigma.slice(1, 0, 1)).item<double>(), 0);
+}
+
 TEST_P(EveryDraw, InFloat32IsNearFloat64) {
   const auto draw = generated_draw(GetParam());
   const Inputs in = inputs_of(GetParam());
