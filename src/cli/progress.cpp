@@ -22,6 +22,13 @@ std::string bar(double share) {
          std::string(static_cast<size_t>(kBarWidth - full), '.');
 }
 
+// With the accuracy where there is one.
+std::string describe(double loss, double accuracy) {
+  const std::string text = fmt::format("loss {:.4f}", loss);
+  return std::isfinite(accuracy) ? text + fmt::format("  accuracy {:6.2f} %", 100 * accuracy)
+                                 : text;
+}
+
 }  // namespace
 
 std::string duration(double seconds) {
@@ -54,11 +61,10 @@ void TrainingProgress::on_step(const StepProgress& p) {
 
 void TrainingProgress::on_epoch(const EpochMetrics& m) {
   clear_line();
-  std::string line = fmt::format("epoch {:3}  rate {:.2e}  loss {:.4f}  accuracy {:6.2f} %",
-                                 m.epoch, m.learning_rate, m.train_loss, 100 * m.train_accuracy);
-  if (std::isfinite(m.validation_accuracy)) {
-    line += fmt::format("  validation loss {:.4f}  accuracy {:6.2f} %", m.validation_loss,
-                        100 * m.validation_accuracy);
+  std::string line = fmt::format("epoch {:3}  rate {:.2e}  ", m.epoch, m.learning_rate) +
+                     describe(m.train_loss, m.train_accuracy);
+  if (std::isfinite(m.validation_loss)) {
+    line += "  validation " + describe(m.validation_loss, m.validation_accuracy);
   }
   line += fmt::format("  {:.0f} {}/s  {}", m.items_per_second, unit_, duration(m.seconds));
   std::cerr << line << std::endl;

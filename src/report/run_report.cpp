@@ -116,6 +116,12 @@ Plot compare(const std::vector<EpochRecord>& epochs, const Comparison& compariso
   return plot;
 }
 
+bool was_measured(const std::vector<EpochRecord>& epochs, const Comparison& comparison) {
+  return std::ranges::any_of(epochs, [&](const EpochRecord& record) {
+    return std::isfinite(record.*comparison.train) || std::isfinite(record.*comparison.validation);
+  });
+}
+
 void add_epoch_table(std::string& out, const std::vector<EpochRecord>& epochs) {
   out += "<details>\n<summary>All epochs in numbers</summary>\n<div class=\"scroll\">";
   out += "<table class=\"log\">\n<thead><tr>";
@@ -149,8 +155,10 @@ void add_training(std::string& out, const std::vector<EpochRecord>& epochs) {
                             .validation = &EpochRecord::validation_accuracy,
                             .unit = 100};
   out += "<div class=\"plots\">\n";
-  for (const Comparison& comparison : {loss, accuracy})
+  for (const Comparison& comparison : {loss, accuracy}) {
+    if (!was_measured(epochs, comparison)) continue;
     out += "<figure>" + plot_markup(compare(epochs, comparison), {}) + "</figure>\n";
+  }
   out += "</div>\n";
   add_epoch_table(out, epochs);
   out += "</section>\n";

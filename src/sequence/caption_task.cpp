@@ -179,6 +179,7 @@ class CaptionTask final : public Task {
   const NamedTensors& tensors() const override { return tensors_; }
   void load(const Weights& weights) override { copy_weights(weights, tensors_); }
   std::string unit() const override { return options_.self_critical ? "captions" : "words"; }
+  bool counts_correct() const override { return !options_.self_critical; }
   std::map<std::string, std::string> metadata() const override {
     return captioner_metadata(captioner_);
   }

@@ -115,6 +115,7 @@ class DrawTask final : public Task {
   const NamedTensors& tensors() const override { return model_.tensors(); }
   void load(const Weights& weights) override { copy_weights(weights, model_.tensors()); }
   std::string unit() const override { return "images"; }
+  bool counts_correct() const override { return false; }
 
   std::map<std::string, std::string> metadata() const override {
     return {{"format", "pt"},

@@ -273,7 +273,9 @@ class Trainer::State {
     return {.epoch = position_.epoch + 1,
             .learning_rate = learning_rate(steps_per_epoch() - 1),
             .train_loss = position_.loss_sum / items,
-            .train_accuracy = static_cast<double>(position_.correct) / items,
+            .train_accuracy = task_->counts_correct()
+                                  ? static_cast<double>(position_.correct) / items
+                                  : std::nan(""),
             .validation_loss = validation.loss,
             .validation_accuracy = validation.accuracy,
             .items_per_second = items / position_.seconds,

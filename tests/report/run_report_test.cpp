@@ -115,7 +115,7 @@ TEST(RunReport, SurvivesWhatWasNotMeasured) {
   report.confusion = {{0, 0}, {0, 0}};
   const std::string html = run_report_html(report);
   EXPECT_FALSE(has(html, "nan"));
-  EXPECT_TRUE(has(html, "no data"));
+  EXPECT_FALSE(has(html, "<figure>"));
   EXPECT_FALSE(has(html, "Best validation accuracy"));
 }
 
@@ -143,6 +143,18 @@ TEST(RunReport, CanBeReadAloud) {
   EXPECT_EQ(count(html, "<th"), count(html, "<th scope=") + count(html, "<thead"));
   EXPECT_TRUE(has(html, "alt=\"An image of dog, taken for cat\""));
   EXPECT_TRUE(has(html, "aria-label=\"Plot: Loss; training ends at 0.3333; validation ends at"));
+}
+
+TEST(RunReport, WhatHasNoAccuracyHasNoPlotOfIt) {
+  RunReport report;
+  EpochRecord epoch{.epoch = 1};
+  epoch.train_loss = 2;
+  epoch.validation_loss = 3;
+  epoch.train_accuracy = epoch.validation_accuracy = std::numeric_limits<double>::quiet_NaN();
+  report.epochs = {epoch};
+  EXPECT_FALSE(has(run_report_html(report), "accuracy, %"));
+  report.epochs.front().validation_accuracy = 0.5;
+  EXPECT_TRUE(has(run_report_html(report), "accuracy, %"));
 }
 
 }  // namespace

@@ -50,6 +50,8 @@ class Task {
   virtual std::map<std::string, std::string> metadata() const = 0;
   /// What an item is, in the plural: "images".
   virtual std::string unit() const = 0;
+  /// Whether items are right or wrong; otherwise a run has no accuracy.
+  virtual bool counts_correct() const { return true; }
 
   virtual int64_t batches_per_epoch() const = 0;
   virtual void start_epoch(const EpochStart& start) = 0;
