@@ -155,10 +155,11 @@ void add_training(std::string& out, const std::vector<EpochRecord>& epochs) {
                             .validation = &EpochRecord::validation_accuracy,
                             .unit = 100};
   out += "<div class=\"plots\">\n";
-  for (const Comparison& comparison : {loss, accuracy}) {
-    if (!was_measured(epochs, comparison)) continue;
-    out += "<figure>" + plot_markup(compare(epochs, comparison), {}) + "</figure>\n";
-  }
+  const auto figure = [&](const Comparison& comparison) {
+    return "<figure>" + plot_markup(compare(epochs, comparison), {}) + "</figure>\n";
+  };
+  out += figure(loss);
+  if (was_measured(epochs, accuracy)) out += figure(accuracy);
   out += "</div>\n";
   add_epoch_table(out, epochs);
   out += "</section>\n";
