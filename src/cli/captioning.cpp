@@ -17,7 +17,6 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr int64_t kLongestCaption = 50;
 constexpr int64_t kUsualBeams = 3;
 constexpr int64_t kUsualWords = 2500;       // of Flickr8k that occur 5 times
 constexpr int64_t kUsualFeatureSize = 512;  // of SqueezeNet and VGG
@@ -86,14 +85,10 @@ std::string search_of(int64_t beams) {
 
 std::vector<Tokens> captions_of(const Captioner& captioner, const at::Tensor& features,
                                 int64_t beams) {
-  constexpr int64_t kAtOnce = 16;
   std::vector<Tokens> captions;
-  for (int64_t from = 0; from < features.size(0); from += kAtOnce) {
-    const at::Tensor some = features.slice(0, from, std::min(from + kAtOnce, features.size(0)));
-    for (Caption& caption :
-         find_captions(captioner, some, {.beams = beams, .longest = kLongestCaption})) {
-      captions.push_back(std::move(caption.words));
-    }
+  for (Caption& caption :
+       find_captions(captioner, features, {.beams = beams, .longest = kLongestCaption})) {
+    captions.push_back(std::move(caption.words));
   }
   return captions;
 }

@@ -27,7 +27,6 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr int64_t kLongestCaption = 50;
 constexpr int64_t kCaptionsAtOnce = 64;   // of an evaluation
 constexpr int64_t kImagesForScale = 256;  // whose features are measured
 constexpr double kBaselineDecay = 0.9;    // xu2015, 4.1

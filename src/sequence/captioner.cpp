@@ -174,6 +174,21 @@ Captioner load_captioner(const Weights& weights, const std::string& origin) {
   return captioner;
 }
 
+namespace {
+
+Caption caption_of(const Captioner& captioner, const Hypothesis& best) {
+  Caption caption{.words = captioner.vocabulary->decode(best.tokens),
+                  .score = best.score,
+                  .attention = best.attention};
+  if (caption.attention.defined()) {
+    caption.attention =
+        caption.attention.unflatten(1, {captioner.encoder->height(), captioner.encoder->width()});
+  }
+  return caption;
+}
+
+}  // namespace
+
 std::vector<Caption> find_captions(const Captioner& captioner, const at::Tensor& features,
                                    const BeamOptions& options) {
   at::NoGradGuard no_grad;
@@ -182,19 +197,12 @@ std::vector<Caption> find_captions(const Captioner& captioner, const at::Tensor&
   const auto decode = [&](const at::Tensor& words, const std::vector<at::Tensor>& state) {
     return captioner.decoder->step(words, state, looking);
   };
-  const std::vector<std::vector<Hypothesis>> found =
-      beam_search(decode, captioner.decoder->start(captioner.scaled(features)), options);
   std::vector<Caption> captions;
-  for (const std::vector<Hypothesis>& hypotheses : found) {
-    const Hypothesis& best = hypotheses.front();
-    Caption caption{.words = captioner.vocabulary->decode(best.tokens),
-                    .score = best.score,
-                    .attention = best.attention};
-    if (caption.attention.defined()) {
-      caption.attention =
-          caption.attention.unflatten(1, {captioner.encoder->height(), captioner.encoder->width()});
+  for (const at::Tensor& some : features.split(kImagesAtOnce)) {
+    for (const std::vector<Hypothesis>& hypotheses :
+         beam_search(decode, captioner.decoder->start(captioner.scaled(some)), options)) {
+      captions.push_back(caption_of(captioner, hypotheses.front()));
     }
-    captions.push_back(std::move(caption));
   }
   return captions;
 }

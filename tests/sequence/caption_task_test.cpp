@@ -65,21 +65,7 @@ class CaptionTaskTest : public testing::Test {
   }
 
   void expect_a_stopped_run_goes_on(const RunConfig& c) const {
-    Trainer::start(c, options("whole")).train();
-    bool first = true;
-    for (const int64_t steps : {1, 4}) {  // within the first epoch and the second
-      Stopper stopper(steps);
-      TrainerOptions o = options("stopped");
-      o.stop = &stopper.stop;
-      o.observer = &stopper;
-      Trainer trainer = first ? Trainer::start(c, o) : Trainer::resume(o);
-      first = false;
-      EXPECT_THROW(trainer.train(), Interrupted);
-    }
-    Trainer::resume(options("stopped")).train();
-    expect_equal_runs(folder_ / "whole", folder_ / "stopped");
-    fs::remove_all(folder_ / "whole");
-    fs::remove_all(folder_ / "stopped");
+    striate::expect_a_stopped_run_goes_on(c, make_caption_task, folder_, {1, 4});
   }
 
   fs::path folder_;

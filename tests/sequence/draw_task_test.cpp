@@ -71,22 +71,7 @@ TEST_F(DrawTaskTest, LearnsWithAndWithoutAttention) {
 
 TEST_F(DrawTaskTest, AStoppedRunGoesOnBitForBit) {
   for (const std::string recipe : {"draw", "draw-no-attention"}) {
-    const RunConfig c = config(recipe);
-    Trainer::start(c, options("whole")).train();
-    bool first = true;
-    for (const int64_t steps : {2, 3, 4}) {
-      Stopper stopper(steps);
-      TrainerOptions o = options("stopped");
-      o.stop = &stopper.stop;
-      o.observer = &stopper;
-      Trainer trainer = first ? Trainer::start(c, o) : Trainer::resume(o);
-      first = false;
-      EXPECT_THROW(trainer.train(), Interrupted);
-    }
-    Trainer::resume(options("stopped")).train();
-    expect_equal_runs(folder_ / "whole", folder_ / "stopped");
-    fs::remove_all(folder_ / "whole");
-    fs::remove_all(folder_ / "stopped");
+    expect_a_stopped_run_goes_on(config(recipe), make_draw_task, folder_, {2, 3, 4});
   }
 }
 

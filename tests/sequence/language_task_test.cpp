@@ -49,19 +49,7 @@ class LanguageTaskTest : public testing::Test {
   }
 
   void expect_a_stopped_run_goes_on(const RunConfig& c) const {
-    Trainer::start(c, options("whole")).train();
-    bool first = true;
-    for (const int64_t steps : {3, 7, 25}) {
-      Stopper stopper(steps);
-      TrainerOptions o = options("stopped");
-      o.stop = &stopper.stop;
-      o.observer = &stopper;
-      Trainer trainer = first ? Trainer::start(c, o) : Trainer::resume(o);
-      first = false;
-      EXPECT_THROW(trainer.train(), Interrupted);
-    }
-    Trainer::resume(options("stopped")).train();
-    expect_equal_runs(folder_ / "whole", folder_ / "stopped");
+    striate::expect_a_stopped_run_goes_on(c, make_language_task, folder_, {3, 7, 25});
   }
 
   fs::path folder_;
@@ -86,8 +74,6 @@ TEST_F(LanguageTaskTest, LearnsATextByHeart) {
 TEST_F(LanguageTaskTest, AStoppedRunGoesOnBitForBit) {
   for (const std::string model : {"char_rnn", "char_lstm", "char_gru"}) {
     expect_a_stopped_run_goes_on(config(model));
-    fs::remove_all(folder_ / "whole");
-    fs::remove_all(folder_ / "stopped");
   }
 }
 

@@ -85,20 +85,7 @@ TEST_P(TranslationTaskTest, LearnsPairsByHeart) {
 }
 
 TEST_P(TranslationTaskTest, AStoppedRunGoesOnBitForBit) {
-  const RunConfig c = config();
-  Trainer::start(c, options("whole")).train();
-  bool first = true;
-  for (const int64_t steps : {3, 9, 2}) {
-    Stopper stopper(steps);
-    TrainerOptions o = options("stopped");
-    o.stop = &stopper.stop;
-    o.observer = &stopper;
-    Trainer trainer = first ? Trainer::start(c, o) : Trainer::resume(o);
-    first = false;
-    EXPECT_THROW(trainer.train(), Interrupted);
-  }
-  Trainer::resume(options("stopped")).train();
-  expect_equal_runs(folder_ / "whole", folder_ / "stopped");
+  expect_a_stopped_run_goes_on(config(), make_translation_task, folder_, {3, 9, 2});
 }
 
 TEST_P(TranslationTaskTest, KeepsTheEpochOfTheLowestValidationLoss) {

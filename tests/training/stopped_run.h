@@ -42,4 +42,28 @@ inline void expect_equal_runs(const std::filesystem::path& a, const std::filesys
   }
 }
 
+/// A run that is stopped after so many steps and resumed, again and again, ends as an unbroken one.
+inline void expect_a_stopped_run_goes_on(const RunConfig& config, const MakeTask& make_task,
+                                         const std::filesystem::path& folder,
+                                         const std::vector<int64_t>& steps) {
+  const auto options = [&](const char* run) {
+    return TrainerOptions{.run = folder / run, .make_task = make_task};
+  };
+  Trainer::start(config, options("whole")).train();
+  bool first = true;
+  for (const int64_t count : steps) {
+    Stopper stopper(count);
+    TrainerOptions o = options("stopped");
+    o.stop = &stopper.stop;
+    o.observer = &stopper;
+    Trainer trainer = first ? Trainer::start(config, o) : Trainer::resume(o);
+    first = false;
+    EXPECT_THROW(trainer.train(), Interrupted);
+  }
+  Trainer::resume(options("stopped")).train();
+  expect_equal_runs(folder / "whole", folder / "stopped");
+  std::filesystem::remove_all(folder / "whole");
+  std::filesystem::remove_all(folder / "stopped");
+}
+
 }  // namespace striate

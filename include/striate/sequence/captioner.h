@@ -72,6 +72,9 @@ std::map<std::string, std::string> captioner_metadata(const Captioner& captioner
 /// @throws LookupError  they are no captioner's; FormatError, ShapeError  they are damaged.
 Captioner load_captioner(const Weights& weights, const std::string& origin);
 
+/// Words of a caption at most, with its `<eos>`.
+inline constexpr int64_t kLongestCaption = 50;
+
 /// A caption that was found, and where each of its words looked: (T, H, W) of the encoder's grid;
 /// undefined where the decoder does not attend.
 struct Caption {
