@@ -19,10 +19,11 @@ ALLOWED = {
     "data": ["base", "image"],
     "training": ["base", "kernels", "graph", "models", "image", "runtime", "data"],
     "sequence": ["base", "kernels", "graph", "models", "image", "runtime", "data", "training"],
+    "detection": ["base", "kernels", "graph", "models", "image", "runtime", "data", "training"],
     "visualization": ["base", "kernels", "graph", "image", "runtime"],
     "report": ["base", "image"],
     "cli": ["base", "graph", "models", "image", "runtime", "data", "training", "sequence",
-            "visualization", "report"],
+            "detection", "visualization", "report"],
 }
 WITHOUT_LIBTORCH = ["base", "kernels", "graph", "models", "image", "report"]
 INCLUDE = re.compile(r'^\s*#include\s+[<"]([^>"]+)[>"]')
