@@ -18,7 +18,7 @@
 #include <type_traits>
 
 #include "kernels/attention_window.h"
-#include "kernels/lstm.h"
+#include "kernels/recurrent_cells.h"
 #include "runtime/first_derivative.h"
 #include "sequence/rows.h"
 

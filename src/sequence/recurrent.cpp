@@ -13,6 +13,7 @@
 #include <ATen/ops/_pad_packed_sequence.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/dropout.h>
+#include <ATen/ops/full.h>
 #include <ATen/ops/gru.h>
 #include <ATen/ops/linear.h>
 #include <ATen/ops/lstm.h>
@@ -29,7 +30,7 @@
 #include <numeric>
 #include <stdexcept>
 
-#include "sequence/lstm.h"
+#include "sequence/recurrent_layer.h"
 #include "striate/base/error.h"
 #include "striate/graph/graph.h"
 #include "striate/runtime/initialize.h"
@@ -184,29 +185,16 @@ RecurrentState Recurrent::checked(const at::Tensor& x, const RecurrentState& sta
 
 RecurrentOutput Recurrent::forward(const at::Tensor& x, const RecurrentState& state) {
   const RecurrentState initial = checked(x, state);
-  if (options_.cell == Cell::kLstm && has_lstm_layer(x)) return forward_lstm(x, initial);
-  const auto& [h, c] = initial;
-  const auto& o = options_;
-  RecurrentOutput out;
-  switch (o.cell) {
-    case Cell::kRnn:
-      std::tie(out.y, out.state.h) = at::rnn_tanh(x, h, weights_, true, o.layers, o.dropout,
-                                                  is_training(), o.bidirectional, false);
-      break;
-    case Cell::kGru:
-      std::tie(out.y, out.state.h) =
-          at::gru(x, h, weights_, true, o.layers, o.dropout, is_training(), o.bidirectional, false);
-      break;
-    case Cell::kLstm:
-      std::tie(out.y, out.state.h, out.state.c) = at::lstm(
-          x, {h, c}, weights_, true, o.layers, o.dropout, is_training(), o.bidirectional, false);
-      break;
-  }
+  if (has_recurrent_layer(x)) return forward_layers(x, initial);
+  const at::Tensor lengths = at::full({x.size(0)}, x.size(1), at::kLong);
+  RecurrentOutput out = forward_packed(x.flatten(0, 1), lengths, initial);
+  out.y = out.y.view({x.size(0), x.size(1), -1});
   return out;
 }
 
-RecurrentOutput Recurrent::forward_lstm(const at::Tensor& x, const RecurrentState& state) {
+RecurrentOutput Recurrent::forward_layers(const at::Tensor& x, const RecurrentState& state) {
   RecurrentOutput out{.y = x, .state = {}};
+  const bool lstm = options_.cell == Cell::kLstm;
   std::vector<at::Tensor> hs;
   std::vector<at::Tensor> cs;
   for (int64_t layer = 0; layer < options_.layers; ++layer) {
@@ -216,15 +204,16 @@ RecurrentOutput Recurrent::forward_lstm(const at::Tensor& x, const RecurrentStat
       const bool reverse = direction == 1;
       const auto index = static_cast<int64_t>(hs.size());
       const RecurrentOutput one =
-          lstm_layer(reverse ? input.flip(0) : input, {.h = state.h[index], .c = state.c[index]},
-                     weights(layer, reverse));
+          recurrent_layer(options_.cell, reverse ? input.flip(0) : input,
+                          {.h = state.h[index], .c = lstm ? state.c[index] : at::Tensor()},
+                          weights(layer, reverse));
       ys.push_back(reverse ? one.y.flip(0) : one.y);
       hs.push_back(one.state.h);
-      cs.push_back(one.state.c);
+      if (lstm) cs.push_back(one.state.c);
     }
     out.y = ys.size() == 1 ? ys.front() : at::cat(ys, 2);
   }
-  out.state = {.h = at::stack(hs), .c = at::stack(cs)};
+  out.state = {.h = at::stack(hs), .c = lstm ? at::stack(cs) : at::Tensor()};
   return out;
 }
 

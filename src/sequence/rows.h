@@ -13,12 +13,13 @@ void with_type(const at::Tensor& x, const Body& body) {
   x.scalar_type() == at::kDouble ? body(double()) : body(float());
 }
 
+inline constexpr int64_t kValuesWorthAThread = 4096;
+
 /// Calls `body(begin, end)` for parts of the rows that are worth a thread.
 /// @param size  values in a row
 template <typename Body>
 void for_rows(int64_t rows, int64_t size, const Body& body) {
-  constexpr int64_t kGrain = 4096;
-  at::parallel_for(0, rows, std::max<int64_t>(1, kGrain / size), body);
+  at::parallel_for(0, rows, std::max<int64_t>(1, kValuesWorthAThread / size), body);
 }
 
 /// Step t of values that lie one after the other.

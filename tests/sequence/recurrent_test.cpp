@@ -3,6 +3,7 @@
 #include "striate/sequence/recurrent.h"
 
 #include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 #include <torch/csrc/autograd/autograd.h>
 
@@ -210,6 +211,43 @@ TEST_P(EveryCell, HasTheGradientOfFiniteDifferences) {
           << name << " " << i;
     }
   }
+}
+
+// Wide enough for what float32 does on its own; by one thread, and by two.
+TEST_P(EveryWholeBatch, InFloat32IsTheSameToRounding) {
+  const Case& c = GetParam();
+  constexpr int64_t kWide = 40, kRows = 21;
+  Recurrent layers({.cell = c.cell,
+                    .input_size = kInput,
+                    .hidden_size = kWide,
+                    .layers = kLayers,
+                    .bidirectional = c.bidirectional},
+                   1);
+  Recurrent precise(layers.options(), 1);
+  precise.to(at::kDouble);
+  const at::Tensor x = quarter("wide", {kSteps, kRows, kInput});
+  const auto gradients = [&](Recurrent& of, const at::Tensor& input) {
+    of.zero_grad();
+    const RecurrentOutput out = of.forward(input);
+    torch::autograd::backward({(out.y * out.y).sum() + out.state.h.sum()}, {});
+    std::vector<at::Tensor> all = {out.y.detach(), input.grad().clone()};
+    for (const at::Tensor& parameter : of.parameters()) all.push_back(parameter.grad().clone());
+    return all;
+  };
+  const auto leaf = [](const at::Tensor& values) { return values.clone().requires_grad_(); };
+  const auto wanted = gradients(precise, leaf(x));
+  const int threads = at::get_num_threads();
+  at::set_num_threads(1);
+  const auto alone = gradients(layers, leaf(x.to(at::kFloat)));
+  at::set_num_threads(2);
+  const auto both = gradients(layers, leaf(x.to(at::kFloat)));
+  at::set_num_threads(threads);
+  for (size_t i = 0; i < wanted.size(); ++i) {
+    const double scale = wanted[i].abs().max().item<double>();
+    EXPECT_LT(distance(alone[i].to(at::kDouble), wanted[i]), 2e-6 * (1 + scale)) << i;
+    EXPECT_LT(distance(both[i].to(at::kDouble), wanted[i]), 2e-6 * (1 + scale)) << i;
+  }
+  EXPECT_TRUE(alone[0].equal(both[0]));
 }
 
 const auto kName = [](const auto& info) { return info.param.name; };

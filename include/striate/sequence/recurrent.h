@@ -89,7 +89,7 @@ class Recurrent final : public torch::nn::Module {
   RecurrentState zero_state(int64_t n) const;
 
  private:
-  RecurrentOutput forward_lstm(const at::Tensor& x, const RecurrentState& state);
+  RecurrentOutput forward_layers(const at::Tensor& x, const RecurrentState& state);
   RecurrentOutput forward_packed(const at::Tensor& data, const at::Tensor& batch_sizes,
                                  const RecurrentState& state);
   RecurrentState checked(const at::Tensor& x, const RecurrentState& state) const;
