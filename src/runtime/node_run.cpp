@@ -5,6 +5,7 @@
 
 #include "runtime/convolution.h"
 #include "runtime/convolution_pool.h"
+#include "runtime/dropout.h"
 #include "runtime/normalization.h"
 #include "runtime/relu_gradient.h"
 #include "striate/base/error.h"
@@ -190,7 +191,7 @@ at::Tensor NodeRun::operator()(const Flatten&) const {
 }
 
 at::Tensor NodeRun::operator()(const Dropout& dropout) const {
-  return at::dropout(input(), dropout.p, training);
+  return striate::dropout(input(), dropout.p, training);
 }
 
 // A dropped branch is an undefined tensor.

@@ -8,7 +8,6 @@
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/constant_pad_nd.h>
 #include <ATen/ops/cross_entropy_loss.h>
-#include <ATen/ops/dropout.h>
 #include <ATen/ops/embedding.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/linear.h>
@@ -18,6 +17,7 @@
 #include <cmath>
 #include <stdexcept>
 
+#include "runtime/dropout.h"
 #include "sequence/evaluation_mode.h"
 #include "striate/base/error.h"
 #include "striate/base/random.h"
@@ -103,7 +103,7 @@ LanguageModel::LanguageModel(Cell cell, int64_t vocabulary_size,
 LanguageModel::Output LanguageModel::forward(const at::Tensor& tokens,
                                              const RecurrentState& state) {
   const auto dropped = [&](const at::Tensor& x) {
-    return at::dropout(x, options_.dropout, is_training());
+    return striate::dropout(x, options_.dropout, is_training());
   };
   const auto [y, last] = rnn_->forward(dropped(at::embedding(encoder_weight_, tokens)), state);
   return {.logits = at::linear(dropped(y), decoder_weight_, decoder_bias_), .state = last};

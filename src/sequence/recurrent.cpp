@@ -12,7 +12,6 @@
 #include <ATen/ops/_pack_padded_sequence.h>
 #include <ATen/ops/_pad_packed_sequence.h>
 #include <ATen/ops/cat.h>
-#include <ATen/ops/dropout.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/gru.h>
 #include <ATen/ops/linear.h>
@@ -30,6 +29,7 @@
 #include <numeric>
 #include <stdexcept>
 
+#include "runtime/dropout.h"
 #include "sequence/recurrent_layer.h"
 #include "striate/base/error.h"
 #include "striate/graph/graph.h"
@@ -198,7 +198,8 @@ RecurrentOutput Recurrent::forward_layers(const at::Tensor& x, const RecurrentSt
   std::vector<at::Tensor> hs;
   std::vector<at::Tensor> cs;
   for (int64_t layer = 0; layer < options_.layers; ++layer) {
-    const at::Tensor input = layer == 0 ? x : at::dropout(out.y, options_.dropout, is_training());
+    const at::Tensor input =
+        layer == 0 ? x : striate::dropout(out.y, options_.dropout, is_training());
     std::vector<at::Tensor> ys;
     for (int64_t direction = 0; direction < directions(options_); ++direction) {
       const bool reverse = direction == 1;

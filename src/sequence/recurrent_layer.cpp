@@ -1,7 +1,6 @@
 #include "sequence/recurrent_layer.h"
 
 #include <ATen/TensorOperators.h>
-#include <ATen/ops/addmm.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
 #include <ATen/ops/mm.h>
@@ -163,7 +162,8 @@ class RecurrentLayer : public torch::autograd::Function<RecurrentLayer> {
     at::Tensor bias = b_ih + b_hh;
     if (gru) bias.slice(0, 2 * size).copy_(b_ih.slice(0, 2 * size));
     const Steps steps{.cell = cell,
-                      .gates = at::addmm(bias, x.view({count * rows, x.size(2)}), w_ih.t())
+                      .gates = StepProduct(w_ih.contiguous(), count * rows)
+                                   .of_all(x.view({count * rows, x.size(2)}), bias)
                                    .view({count, rows, w_ih.size(0)}),
                       .hs = states(h),
                       .cs = cell == Cell::kLstm ? states(c) : at::Tensor(),
@@ -204,7 +204,9 @@ class RecurrentLayer : public torch::autograd::Function<RecurrentLayer> {
     const at::Tensor by_x = gradients.dgates.view({all_rows, steps.gates.size(2)});
     const at::Tensor by_h = gradients.dh_sums.view({all_rows, steps.gates.size(2)});
     const at::Tensor dx =
-        context->needs_input_grad(0) ? at::mm(by_x, w_ih).view_as(x) : at::Tensor();
+        context->needs_input_grad(0)
+            ? StepProduct(w_ih.t().contiguous(), all_rows).of_all(by_x, {}).view_as(x)
+            : at::Tensor();
     return {at::Tensor(),
             dx,
             gradients.dh,

@@ -3,7 +3,6 @@
 // Both networks that begin a caption's state have one layer, as in the authors' program.
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/cat.h>
-#include <ATen/ops/dropout.h>
 #include <ATen/ops/embedding.h>
 #include <ATen/ops/multinomial.h>
 #include <ATen/ops/one_hot.h>
@@ -12,6 +11,7 @@
 
 #include <stdexcept>
 
+#include "runtime/dropout.h"
 #include "sequence/linear.h"
 #include "striate/sequence/additive_attention.h"
 #include "striate/sequence/caption_decoder.h"
@@ -138,7 +138,9 @@ class ShowAttendTell final : public CaptionDecoder {
     return at::one_hot(place, shares.size(1)).to(shares.scalar_type());
   }
 
-  at::Tensor dropped(const at::Tensor& x) const { return at::dropout(x, dropout_, is_training()); }
+  at::Tensor dropped(const at::Tensor& x) const {
+    return striate::dropout(x, dropout_, is_training());
+  }
 
   double dropout_;
   at::Tensor embedding_;

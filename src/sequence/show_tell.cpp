@@ -3,9 +3,9 @@
 // network's last pooling has it.
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/cat.h>
-#include <ATen/ops/dropout.h>
 #include <ATen/ops/embedding.h>
 
+#include "runtime/dropout.h"
 #include "sequence/linear.h"
 #include "striate/sequence/caption_decoder.h"
 #include "striate/sequence/recurrent.h"
@@ -55,7 +55,9 @@ class ShowTell final : public CaptionDecoder {
     return image_(features.mean(1)).unsqueeze(0);  // (1, N, E)
   }
   at::Tensor embedded(const at::Tensor& words) const { return at::embedding(embedding_, words); }
-  at::Tensor dropped(const at::Tensor& x) const { return at::dropout(x, dropout_, is_training()); }
+  at::Tensor dropped(const at::Tensor& x) const {
+    return striate::dropout(x, dropout_, is_training());
+  }
 
   double dropout_;
   LinearLayer image_;

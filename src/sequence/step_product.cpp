@@ -1,5 +1,6 @@
 #include "sequence/step_product.h"
 
+#include <ATen/ops/addmm.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/from_blob.h>
 #include <ATen/ops/mm.h>
@@ -45,42 +46,53 @@ StepProduct::StepProduct(const at::Tensor& matrix, int64_t rows) : matrix_(matri
   if (pays) packed_ = packed(matrix_);
 }
 
-void StepProduct::multiply(const float* a, float* result, int64_t begin, int64_t end,
-                           bool add) const {
-  if (!packed_.defined()) return multiply_by_libtorch(a, result, begin, end, add);
-  const kernels::ConvolutionShape shape = shape_of(matrix_, end);
+at::Tensor StepProduct::of_all(const at::Tensor& a, const at::Tensor& bias) const {
+  if (!packed_.defined()) {
+    return bias.defined() ? at::addmm(bias, a, matrix_.t()) : at::mm(a, matrix_.t());
+  }
+  at::Tensor result = at::empty({a.size(0), matrix_.size(0)}, matrix_.options());
+  for_independent_rows(a.size(0), [&](int64_t begin, int64_t end) {
+    multiply(a.const_data_ptr<float>(), result.data_ptr<float>(),
+             {.begin = begin,
+              .end = end,
+              .bias = bias.defined() ? bias.const_data_ptr<float>() : nullptr});
+  });
+  return result;
+}
+
+void StepProduct::multiply(const float* a, float* result, const Rows& rows) const {
+  if (!packed_.defined()) return multiply_by_libtorch(a, result, rows);
+  const kernels::ConvolutionShape shape = shape_of(matrix_, rows.end);
   const int64_t panel = kernels::direct_panel();
   kernels::DirectConvolution<float> product{.input = a,
                                             .input_stride = shape.in_channels,
                                             .packed = packed_.const_data_ptr<float>(),
-                                            .epilogue = {},
+                                            .epilogue = {.bias = rows.bias},
                                             .output = result,
                                             .output_stride = shape.out_channels};
-  if (add) {
+  if (rows.add) {
     product.epilogue.residual = result;
     product.epilogue.residual_stride = shape.out_channels;
   }
   thread_local std::vector<float> scratch;
   scratch.resize(static_cast<size_t>(kernels::direct_scratch_size<float>(shape)));
-  kernels::direct_convolve(shape, product, begin, end, 0, (shape.out_channels + panel - 1) / panel,
-                           scratch.data());
+  kernels::direct_convolve(shape, product, rows.begin, rows.end, 0,
+                           (shape.out_channels + panel - 1) / panel, scratch.data());
 }
 
-void StepProduct::multiply(const double* a, double* result, int64_t begin, int64_t end,
-                           bool add) const {
-  multiply_by_libtorch(a, result, begin, end, add);
+void StepProduct::multiply(const double* a, double* result, const Rows& rows) const {
+  multiply_by_libtorch(a, result, rows);
 }
 
 template <typename T>
-void StepProduct::multiply_by_libtorch(const T* a, T* result, int64_t begin, int64_t end,
-                                       bool add) const {
-  const auto rows = [&](const T* values, int64_t columns) {
-    return at::from_blob(const_cast<T*>(values) + begin * columns, {end - begin, columns},
-                         matrix_.options());
+void StepProduct::multiply_by_libtorch(const T* a, T* result, const Rows& rows) const {
+  const auto values = [&](const T* from, int64_t columns) {
+    return at::from_blob(const_cast<T*>(from) + rows.begin * columns,
+                         {rows.end - rows.begin, columns}, matrix_.options());
   };
-  at::Tensor sums = rows(result, matrix_.size(0));
-  const at::Tensor factor = rows(a, matrix_.size(1));
-  if (add) {
+  at::Tensor sums = values(result, matrix_.size(0));
+  const at::Tensor factor = values(a, matrix_.size(1));
+  if (rows.add) {
     sums.addmm_(factor, matrix_.t());
   } else {
     at::mm_out(sums, factor, matrix_.t());

@@ -30,19 +30,27 @@ class StepProduct {
   // result = a matrix^T, of rows [begin, end).
   template <typename T>
   void put(const T* a, T* result, int64_t begin, int64_t end) const {
-    multiply(a, result, begin, end, /*add=*/false);
+    multiply(a, result, {.begin = begin, .end = end});
   }
+  // a matrix^T + bias, of all rows. @param bias  (outputs), or undefined
+  at::Tensor of_all(const at::Tensor& a, const at::Tensor& bias) const;
   // result += a matrix^T, of rows [begin, end).
   template <typename T>
   void add(const T* a, T* result, int64_t begin, int64_t end) const {
-    multiply(a, result, begin, end, /*add=*/true);
+    multiply(a, result, {.begin = begin, .end = end, .add = true});
   }
 
  private:
-  void multiply(const float* a, float* result, int64_t begin, int64_t end, bool add) const;
-  void multiply(const double* a, double* result, int64_t begin, int64_t end, bool add) const;
+  struct Rows {
+    int64_t begin;
+    int64_t end;
+    bool add = false;             // to what the result is
+    const float* bias = nullptr;  // for packed ones
+  };
+  void multiply(const float* a, float* result, const Rows& rows) const;
+  void multiply(const double* a, double* result, const Rows& rows) const;
   template <typename T>
-  void multiply_by_libtorch(const T* a, T* result, int64_t begin, int64_t end, bool add) const;
+  void multiply_by_libtorch(const T* a, T* result, const Rows& rows) const;
 
   at::Tensor matrix_;
   at::Tensor packed_;  // undefined: LibTorch multiplies

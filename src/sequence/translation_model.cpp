@@ -1,11 +1,11 @@
 #include "striate/sequence/translation_model.h"
 
-#include <ATen/ops/dropout.h>
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <utility>
 
+#include "runtime/dropout.h"
 #include "striate/sequence/vocabulary.h"
 
 namespace striate {
@@ -52,7 +52,7 @@ NamedTensors TranslationModel::tensors() const {
 }
 
 at::Tensor TranslationModel::dropped(const at::Tensor& x) const {
-  return at::dropout(x, options_.dropout, is_training());
+  return striate::dropout(x, options_.dropout, is_training());
 }
 
 const std::vector<TranslationEntry>& translation_models() {
