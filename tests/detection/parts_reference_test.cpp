@@ -23,7 +23,7 @@ const RegionPooling kPooling{.size = Size2(3, 4), .scale = 0.25};
 
 const at::Tensor& reference(const std::string& key) {
   static const Weights kReference =
-      read_weights(STRIATE_SOURCE_DIR "/tests/reference/detection.safetensors");
+      read_weights(STRIATE_SOURCE_DIR "/tests/reference/detectors.safetensors");
   return kReference.tensors.at(key);
 }
 

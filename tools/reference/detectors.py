@@ -1,9 +1,9 @@
-"""Writes detection.safetensors: what torchvision's parts of detectors compute, in float64.
+"""Writes detectors.safetensors: what torchvision's parts of detectors compute, in float64.
 
 Maps and gradients are the tensors that stand for their names (the rule of models.py); boxes are in the file.
 Entries are described in tests/reference/README.md.
 
-Usage: python detection.py OUTPUT.safetensors
+Usage: python detectors.py OUTPUT.safetensors
 Needs: torch, torchvision, numpy and safetensors (requirements.txt beside this file).
 """
 
