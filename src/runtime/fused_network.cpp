@@ -71,7 +71,7 @@ const float* data_or_null(const at::Tensor& tensor) {
 class FusedNetwork::Steps {
  public:
   virtual ~Steps() = default;
-  virtual at::Tensor forward(const at::Tensor& images) = 0;
+  virtual std::vector<at::Tensor> forward(const at::Tensor& images) = 0;
 };
 
 namespace {
@@ -80,14 +80,16 @@ namespace {
 template <typename T>
 class TypedSteps final : public FusedNetwork::Steps {
  public:
-  explicit TypedSteps(const Network& network)
-      : graph_(network.graph()),
+  TypedSteps(const Network& network, const FusedOptions& options)
+      : any_size_(options.any_size),
+        graph_(network.graph()),
         algorithm_(network.execution().convolution),
-        plan_(fused_plan(graph_)) {
+        plan_(fused_plan(graph_, options.every_output ? graph_.outputs().size() : 1)) {
     for (const FusedStep& step : plan_.steps) steps_.push_back(prepare(network, step));
   }
 
-  at::Tensor forward(const at::Tensor& images) override {
+  std::vector<at::Tensor> forward(const at::Tensor& images) override {
+    take_size_of(images);
     const Shape& shape = graph_.input_shape();
     if (images.dim() < 1 || images.sizes().slice(1) != at::IntArrayRef(shape)) {
       throw ShapeError(fmt::format("[input] needs (N, {}, got {}", to_string(shape).substr(1),
@@ -108,10 +110,11 @@ class TypedSteps final : public FusedNetwork::Steps {
       }
       for (const int64_t buffer : step.step.free_after) buffers_[at(buffer)].reset();
     }
-    at::Tensor result = values_[at(plan_.result)].to(at::kFloat).contiguous();
+    std::vector<at::Tensor> results;
+    for (const int64_t node : plan_.results) results.push_back(values_[at(node)].to(at::kFloat));
     values_.clear();
     buffers_.clear();
-    return result;
+    return results;
   }
 
  private:
@@ -157,6 +160,16 @@ class TypedSteps final : public FusedNetwork::Steps {
     prepared.kernels = weight.permute({0, 2, 3, 1}).contiguous();
     if (bias.defined()) prepared.bias = bias.to(at::kFloat).contiguous();
     prepared.tensors = {};
+  }
+
+  // The steps stay what they are; only the sizes of what they write change.
+  void take_size_of(const at::Tensor& images) {
+    const Shape& own = graph_.input_shape();
+    if (!any_size_ || images.dim() != 4 || own.size() != 3) return;
+    if (images.size(2) == own[1] && images.size(3) == own[2]) return;
+    graph_ = part_of(graph_, {.input = {own[0], images.size(2), images.size(3)}});
+    plan_ = fused_plan(graph_, plan_.results.size());
+    for (size_t i = 0; i < steps_.size(); ++i) steps_[i].step = plan_.steps[i];
   }
 
   // Where a step's value is to be written.
@@ -355,9 +368,10 @@ class TypedSteps final : public FusedNetwork::Steps {
     keep(step.output, step.relu ? at::relu(value) : value);
   }
 
-  const Graph graph_;
+  const bool any_size_;
+  Graph graph_;
   const ConvolutionAlgorithm algorithm_;
-  const FusedPlan plan_;
+  FusedPlan plan_;
   std::vector<PreparedStep> steps_;
   // Of the pass that runs.
   int64_t batch_ = 0;
@@ -379,22 +393,30 @@ bool FusedNetwork::can_run(const Network& network) {
          });
 }
 
-FusedNetwork::FusedNetwork(const Network& network) {
+FusedNetwork::FusedNetwork(const Network& network, const FusedOptions& options) {
   if (!can_run(network)) {
     throw std::invalid_argument(network.graph().name() +
                                 " can't be fused: it takes float32 on the processor, channels "
                                 "last, with fusion allowed and all columns");
   }
   if (network.execution().precision == Precision::kBFloat16) {
-    steps_ = std::make_unique<TypedSteps<kernels::BFloat16>>(network);
+    steps_ = std::make_unique<TypedSteps<kernels::BFloat16>>(network, options);
   } else {
-    steps_ = std::make_unique<TypedSteps<float>>(network);
+    steps_ = std::make_unique<TypedSteps<float>>(network, options);
   }
 }
 FusedNetwork::~FusedNetwork() = default;
 
 at::Tensor FusedNetwork::forward(const at::Tensor& images) {
-  return steps_->forward(images);
+  return steps_->forward(images).front().contiguous();
+}
+
+std::vector<at::Tensor> FusedNetwork::outputs(const at::Tensor& images) {
+  std::vector<at::Tensor> values = steps_->forward(images);
+  for (at::Tensor& value : values) {
+    value = value.contiguous(value.dim() == 4 ? kChannelsLast : at::MemoryFormat::Contiguous);
+  }
+  return values;
 }
 
 std::function<at::Tensor(const at::Tensor&)> predictor(Network& network) {

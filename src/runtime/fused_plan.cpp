@@ -14,12 +14,27 @@ namespace {
 
 constexpr int64_t kNever = std::numeric_limits<int64_t>::max();
 
+std::vector<int64_t> ends_of(const Graph& graph, size_t outputs) {
+  std::vector<int64_t> ends;
+  for (size_t i = 0; i < outputs; ++i) ends.push_back(graph.outputs().at(i).second.node);
+  return ends;
+}
+
+std::vector<bool> needed_by(const Graph& graph, const std::vector<int64_t>& ends) {
+  std::vector<bool> needed(graph.nodes().size());
+  for (const int64_t end : ends) {
+    const std::vector<bool> own = with_ancestors(graph, {end});
+    for (size_t i = 0; i < needed.size(); ++i) needed[i] = needed[i] || own[i];
+  }
+  return needed;
+}
+
 class Planner {
  public:
-  explicit Planner(const Graph& graph)
+  Planner(const Graph& graph, size_t outputs)
       : graph_(graph),
-        end_(graph.outputs().front().second.node),
-        needed_(with_ancestors(graph, {end_})),
+        ends_(ends_of(graph, outputs)),
+        needed_(needed_by(graph, ends_)),
         users_(graph.nodes().size()),
         source_(graph.nodes().size()),
         done_at_(graph.nodes().size(), kNever),
@@ -37,7 +52,7 @@ class Planner {
       if (needed_[at(i)] && !absorbed_[at(i)]) add_step(i);
     }
     place_values();
-    plan_.result = source_[at(end_)];
+    for (const int64_t end : ends_) plan_.results.push_back(source_[at(end)]);
     find_uses();
     return std::move(plan_);
   }
@@ -49,10 +64,10 @@ class Planner {
   const T* get(int64_t node) const {
     return std::get_if<T>(&graph_.node({node}).op);
   }
-  // The only reader of a value that is not the result.
+  // The only reader of a value that is no output.
   std::optional<int64_t> only_user(int64_t node) const {
     const auto& users = users_[at(node)];
-    if (users.size() != 1 || node == end_) return std::nullopt;
+    if (users.size() != 1 || std::ranges::find(ends_, node) != ends_.end()) return std::nullopt;
     return users.front();
   }
   template <typename T>
@@ -158,7 +173,7 @@ class Planner {
       if (step.shortcut.has_value()) use(*step.shortcut, i);
       use(step.output, i);
     }
-    use(plan_.result, std::ssize(plan_.steps));
+    for (const int64_t result : plan_.results) use(result, std::ssize(plan_.steps));
     for (size_t b = 0; b < last_step.size(); ++b) {
       if (last_step[b] == std::ssize(plan_.steps)) continue;
       plan_.steps[at(last_step[b])].free_after.push_back(static_cast<int64_t>(b));
@@ -166,7 +181,7 @@ class Planner {
   }
 
   const Graph& graph_;
-  const int64_t end_;
+  const std::vector<int64_t> ends_;
   const std::vector<bool> needed_;
   std::vector<std::vector<int64_t>> users_;
   std::vector<int64_t> source_;   // the node whose value it is, in evaluation
@@ -178,8 +193,8 @@ class Planner {
 
 }  // namespace
 
-FusedPlan fused_plan(const Graph& graph) {
-  return Planner(graph).plan();
+FusedPlan fused_plan(const Graph& graph, size_t outputs) {
+  return Planner(graph, outputs).plan();
 }
 
 }  // namespace striate

@@ -26,14 +26,15 @@ struct FusedPlace {
   int64_t first_channel = 0;
 };
 
-/// How a network's first output is computed in evaluation.
+/// How a network's outputs are computed in evaluation.
 struct FusedPlan {
   std::vector<FusedStep> steps;
   std::vector<FusedPlace> places;  ///< by node; no buffer for what is not stored
   std::vector<Shape> buffers;      ///< (C, H, W) or (F)
-  int64_t result = 0;              ///< the node whose value is the first output
+  std::vector<int64_t> results;    ///< the nodes whose values are the outputs
 };
 
-FusedPlan fused_plan(const Graph& graph);
+/// @param outputs  how many of them, from the first on.
+FusedPlan fused_plan(const Graph& graph, size_t outputs = 1);
 
 }  // namespace striate

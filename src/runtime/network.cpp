@@ -123,6 +123,16 @@ void Network::freeze_up_to(const std::string& node_name) {
   }
 }
 
+void Network::freeze_batch_norms() {
+  for (size_t i = 0; i < steps_.size(); ++i) {
+    if (!std::holds_alternative<BatchNorm2d>(graph_.nodes()[i].op)) continue;
+    steps_[i].frozen = true;
+    for (const char* name : {"weight", "bias"}) {
+      steps_[i].tensors.at(name).set_requires_grad(false);
+    }
+  }
+}
+
 namespace {
 
 // The columns of a FractalNet are 0 … columns - 1; 0 for another network.
@@ -269,12 +279,25 @@ at::Tensor Network::run_stage(const Stage& stage, const std::shared_ptr<const Pa
   return has_gradient ? recompute_in_backward(part, input) : part.compute(input, false);
 }
 
+void Network::check_images(const at::Tensor& images, bool any_size) const {
+  Shape wanted = graph_.input_shape();
+  if (any_size && images.dim() == 4 && wanted.size() == 3) {
+    wanted = {wanted[0], images.size(2), images.size(3)};
+  }
+  if (images.dim() < 1 || images.sizes().slice(1) != at::IntArrayRef(wanted)) {
+    throw ShapeError(fmt::format("[input] needs (N, {}, got {}", to_string(wanted).substr(1),
+                                 to_string(images.sizes().vec())));
+  }
+}
+
 at::Tensor Network::forward(const at::Tensor& images) {
+  check_images(images, /*any_size=*/false);
   const auto& [name, value] = graph_.outputs().front();
   return run(images, {{value.node, {name}}}, {}, std::nullopt).at(name);
 }
 
 NamedValues Network::forward(const at::Tensor& images, const ForwardOptions& options) {
+  check_images(images, options.any_size);
   Wanted wanted;
   for (const auto& [name, value] : graph_.outputs()) wanted[value.node].push_back(name);
   for (const std::string& name : options.taps) wanted[graph_.find(name).node].push_back(name);
@@ -289,11 +312,6 @@ NamedValues Network::forward(const at::Tensor& images, const ForwardOptions& opt
 NamedValues Network::run(const at::Tensor& images, const Wanted& wanted,
                          const std::set<int64_t>& leaves,
                          std::optional<double> statistics_momentum) {
-  const Shape& shape = graph_.input_shape();
-  if (images.dim() < 1 || images.sizes().slice(1) != at::IntArrayRef(shape)) {
-    throw ShapeError(fmt::format("[input] needs (N, {}, got {}", to_string(shape).substr(1),
-                                 to_string(images.sizes().vec())));
-  }
   std::vector<int64_t> ends;
   for (const auto& [node, names] : wanted) ends.push_back(node);
   const auto shared_pass = std::make_shared<Pass>(draw_pass(ends));

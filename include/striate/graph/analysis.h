@@ -76,4 +76,18 @@ Graph with_zero_last_scales(Graph graph);
 /// 1].
 Graph with_stochastic_depth(const Graph& graph, double final_survival);
 
+/// What of a graph is wanted.
+struct GraphPart {
+  /// A node whose value becomes the input; "": the graph's input.
+  std::string begin = {};
+  Shape input = {};  ///< the input's shape; empty: as it was
+  /// Nodes that become the outputs, by their own names; what they do not need is left out. Empty:
+  /// everything, with the outputs as they were.
+  std::vector<std::string> ends = {};
+};
+/// Rewrite: a part of a graph, or all of it for another input. Names stay as they are.
+/// @throws LookupError  no node has that name; ShapeError  a layer does not fit the input;
+/// std::invalid_argument  an end needs more of the images than `begin`.
+Graph part_of(const Graph& graph, const GraphPart& part);
+
 }  // namespace striate

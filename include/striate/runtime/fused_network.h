@@ -4,10 +4,18 @@
 
 #include <functional>
 #include <memory>
+#include <vector>
 
 #include "striate/runtime/network.h"
 
 namespace striate {
+
+struct FusedOptions {
+  bool every_output = false;  ///< not the first alone
+  /// Images may be of any height and width, where no layer that is needed has a size of its own, as
+  /// linear ones have.
+  bool any_size = false;
+};
 
 /// A network made ready for predictions: batch-norms folded into convolutions, kernels packed once,
 /// bias, shortcut and ReLU computed where a convolution stores its sums, concatenations written in
@@ -25,13 +33,15 @@ class FusedNetwork {
   /// @param network  its weights as they are now, some of them shared: when they change, make
   /// another.
   /// @throws std::invalid_argument  `can_run` is false.
-  explicit FusedNetwork(const Network& network);
+  explicit FusedNetwork(const Network& network, const FusedOptions& options = {});
   ~FusedNetwork();
 
   /// The first output. Not to be called from two threads at once.
   /// @param images  (N, C, H, W), as for `Network::forward`.
   /// @throws ShapeError  the images are not of the graph's input shape.
   at::Tensor forward(const at::Tensor& images);
+  /// The first output, or every one, in their order; feature maps are channels last. Likewise.
+  std::vector<at::Tensor> outputs(const at::Tensor& images);
 
   class Steps;
 

@@ -29,6 +29,9 @@ struct ForwardOptions {
   /// Names of nodes whose values are wanted, too, and from which derivatives are to be taken: they
   /// are cut off from what they were made of and require a gradient. "input" is the images.
   std::vector<std::string> leaves = {};
+  /// Images may be of any height and width, where no layer that is needed has a size of its own, as
+  /// linear ones have.
+  bool any_size = false;
 };
 
 /// Values by name: every output of the graph, and every tapped node. Batch first.
@@ -75,6 +78,9 @@ class Network final : public torch::nn::Module {
   /// a gradient, and batch-norms among them run in evaluation mode, whatever the network's mode.
   /// @throws LookupError  no node has that name.
   void freeze_up_to(const std::string& node_name);
+  /// Batch-norms run in evaluation mode, whatever the network's mode, and their weights no longer
+  /// require a gradient.
+  void freeze_batch_norms();
   /// A FractalNet: evaluation by one of its columns alone (0 is the shallowest). Without a value:
   /// by all.
   /// @throws std::invalid_argument  the network has no such column.
@@ -112,6 +118,7 @@ class Network final : public torch::nn::Module {
   struct Pass;
   /// Nodes whose values a caller wants, and the names that it knows them by.
   using Wanted = std::map<int64_t, std::vector<std::string>>;
+  void check_images(const at::Tensor& images, bool any_size) const;
   NamedValues run(const at::Tensor& images, const Wanted& wanted, const std::set<int64_t>& leaves,
                   std::optional<double> statistics_momentum);
   Pass draw_pass(const std::vector<int64_t>& wanted) const;

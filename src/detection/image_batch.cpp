@@ -1,0 +1,80 @@
+#include "detection/image_batch.h"
+
+#include <ATen/ATen.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "striate/base/error.h"
+
+namespace striate {
+
+namespace {
+
+// torchvision's rule.
+ImageSize scaled_size(const ImageSize& size, const DetectorOptions& options) {
+  const auto shorter = static_cast<double>(std::min(size.width, size.height));
+  const auto longer = static_cast<double>(std::max(size.width, size.height));
+  const double scale = std::min(static_cast<double>(options.min_size) / shorter,
+                                static_cast<double>(options.max_size) / longer);
+  const auto side = [&](int64_t length) {
+    return std::max<int64_t>(1, static_cast<int64_t>(std::floor(static_cast<double>(length) * scale)));
+  };
+  return {side(size.width), side(size.height)};
+}
+
+// ImageNet's, as networks of the registry were trained with.
+at::Tensor normalised(const at::Tensor& image) {
+  const auto options = image.options();
+  const at::Tensor mean = at::tensor({0.485, 0.456, 0.406}, options).view({3, 1, 1});
+  const at::Tensor deviation = at::tensor({0.229, 0.224, 0.225}, options).view({3, 1, 1});
+  return (image - mean) / deviation;
+}
+
+int64_t padded(int64_t length, int64_t divisor) {
+  return (length + divisor - 1) / divisor * divisor;
+}
+
+}  // namespace
+
+ImageBatch batch_images(const std::vector<at::Tensor>& images, const DetectorOptions& options,
+                        at::ScalarType type) {
+  ImageBatch batch;
+  std::vector<at::Tensor> scaled;
+  int64_t height = 0;
+  int64_t width = 0;
+  for (const at::Tensor& image : images) {
+    if (image.dim() != 3 || image.size(0) != 3 || image.numel() == 0) {
+      throw ShapeError(fmt::format("a detector needs images (3, H, W), got {}",
+                                   to_string(image.sizes().vec())));
+    }
+    batch.originals.push_back({image.size(2), image.size(1)});
+    const ImageSize size = scaled_size(batch.originals.back(), options);
+    batch.sizes.push_back(size);
+    scaled.push_back(at::upsample_bilinear2d(normalised(image.to(type)).unsqueeze(0),
+                                             {size.height, size.width}, /*align_corners=*/false));
+    height = std::max(height, size.height);
+    width = std::max(width, size.width);
+  }
+  batch.images = at::empty({static_cast<int64_t>(images.size()), 3,
+                            padded(height, options.size_divisor), padded(width, options.size_divisor)},
+                           type, at::kStrided, at::kCPU, false, at::MemoryFormat::ChannelsLast)
+                     .zero_();
+  for (size_t i = 0; i < scaled.size(); ++i) {
+    const ImageSize& size = batch.sizes[i];
+    batch.images.select(0, static_cast<int64_t>(i))
+        .narrow(1, 0, size.height)
+        .narrow(2, 0, size.width)
+        .copy_(scaled[i][0]);
+  }
+  return batch;
+}
+
+at::Tensor resize_boxes(const at::Tensor& boxes, const ImageSize& from, const ImageSize& to) {
+  const float x = static_cast<float>(to.width) / static_cast<float>(from.width);
+  const float y = static_cast<float>(to.height) / static_cast<float>(from.height);
+  return boxes * at::tensor({x, y, x, y}).to(boxes.scalar_type());
+}
+
+}  // namespace striate
