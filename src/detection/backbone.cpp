@@ -4,6 +4,7 @@
 #include "detection/backbone.h"
 
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 
 #include <algorithm>
 #include <cmath>
@@ -35,9 +36,8 @@ Graph graph_of(const DetectorOptions& options, const GraphPart& part) {
 }
 
 bool has_linear(const Graph& graph) {
-  return std::ranges::any_of(graph.nodes(), [](const Node& node) {
-    return std::holds_alternative<Linear>(node.op);
-  });
+  return std::ranges::any_of(
+      graph.nodes(), [](const Node& node) { return std::holds_alternative<Linear>(node.op); });
 }
 
 bool has_node(const Graph& graph, const std::string& name) {

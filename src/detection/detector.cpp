@@ -4,6 +4,7 @@
 #include "striate/detection/detector.h"
 
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 #include <fmt/format.h>
 
 #include <stdexcept>
@@ -140,9 +141,8 @@ class Detector::Parts {
     }
     check_proposals(proposals, images.size());
     leave_out_coarsest(maps);
-    std::vector<FoundObjects> found =
-        head_.found(head_.forward(read(maps, proposals, batch, options.region_size)), proposals,
-                    batch);
+    std::vector<FoundObjects> found = head_.found(
+        head_.forward(read(maps, proposals, batch, options.region_size)), proposals, batch);
     if (masks_ != nullptr) add_masks(maps, batch, found);
     for (size_t i = 0; i < found.size(); ++i) {
       found[i].boxes = resize_boxes(found[i].boxes, batch.sizes[i], batch.originals[i]);
@@ -156,8 +156,7 @@ class Detector::Parts {
     }
     at::NoGradGuard no_grad;
     const ImageBatch batch = batch_images({image}, options, type);
-    const ProposalNetwork::Output output =
-        proposals_->forward(backbone_.maps(batch.images), batch);
+    const ProposalNetwork::Output output = proposals_->forward(backbone_.maps(batch.images), batch);
     const std::vector<at::Tensor> proposals =
         proposals_->proposals(output, batch, options.evaluation_proposals);
     return resize_boxes(proposals[0], batch.sizes[0], batch.originals[0]);

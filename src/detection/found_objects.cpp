@@ -26,8 +26,8 @@ struct Span {
 Span widened(double begin, double end, int64_t mask_size) {
   const auto from = static_cast<float>(begin);
   const auto to = static_cast<float>(end);
-  const auto factor = static_cast<float>(static_cast<double>(mask_size + 2) /
-                                         static_cast<double>(mask_size));
+  const auto factor =
+      static_cast<float>(static_cast<double>(mask_size + 2) / static_cast<double>(mask_size));
   const float middle = (to + from) * 0.5F;
   const float half = (to - from) * 0.5F * factor;
   return {static_cast<int64_t>(middle - half), static_cast<int64_t>(middle + half)};

@@ -19,7 +19,8 @@ ImageSize scaled_size(const ImageSize& size, const DetectorOptions& options) {
   const double scale = std::min(static_cast<double>(options.min_size) / shorter,
                                 static_cast<double>(options.max_size) / longer);
   const auto side = [&](int64_t length) {
-    return std::max<int64_t>(1, static_cast<int64_t>(std::floor(static_cast<double>(length) * scale)));
+    return std::max<int64_t>(1,
+                             static_cast<int64_t>(std::floor(static_cast<double>(length) * scale)));
   };
   return {side(size.width), side(size.height)};
 }
@@ -46,8 +47,8 @@ ImageBatch batch_images(const std::vector<at::Tensor>& images, const DetectorOpt
   int64_t width = 0;
   for (const at::Tensor& image : images) {
     if (image.dim() != 3 || image.size(0) != 3 || image.numel() == 0) {
-      throw ShapeError(fmt::format("a detector needs images (3, H, W), got {}",
-                                   to_string(image.sizes().vec())));
+      throw ShapeError(
+          fmt::format("a detector needs images (3, H, W), got {}", to_string(image.sizes().vec())));
     }
     batch.originals.push_back({image.size(2), image.size(1)});
     const ImageSize size = scaled_size(batch.originals.back(), options);
@@ -57,10 +58,11 @@ ImageBatch batch_images(const std::vector<at::Tensor>& images, const DetectorOpt
     height = std::max(height, size.height);
     width = std::max(width, size.width);
   }
-  batch.images = at::empty({static_cast<int64_t>(images.size()), 3,
-                            padded(height, options.size_divisor), padded(width, options.size_divisor)},
-                           type, at::kStrided, at::kCPU, false, at::MemoryFormat::ChannelsLast)
-                     .zero_();
+  batch.images =
+      at::empty({static_cast<int64_t>(images.size()), 3, padded(height, options.size_divisor),
+                 padded(width, options.size_divisor)},
+                type, at::kStrided, at::kCPU, false, at::MemoryFormat::ChannelsLast)
+          .zero_();
   for (size_t i = 0; i < scaled.size(); ++i) {
     const ImageSize& size = batch.sizes[i];
     batch.images.select(0, static_cast<int64_t>(i))

@@ -46,7 +46,7 @@ at::Tensor Layers::add(const std::string& key, const Shape& shape, const Initial
   return tensors_.back().second;
 }
 
-at::Tensor relu(const at::Tensor& x) {
+at::Tensor rectified(const at::Tensor& x) {
   at::Tensor y = x;
   return at::relu_(y);
 }

@@ -11,7 +11,7 @@ namespace striate {
 
 /// A convolution beside a graph, by the project's own kernels where they pay.
 struct ConvLayer {
-  Conv2d op;
+  Conv2d op{.out_channels = 0, .kernel_size = 1};
   at::Tensor weight;
   at::Tensor bias;
 
@@ -45,6 +45,6 @@ class Layers {
 };
 
 /// The values above 0, in place.
-at::Tensor relu(const at::Tensor& x);
+at::Tensor rectified(const at::Tensor& x);
 
 }  // namespace striate

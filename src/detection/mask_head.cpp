@@ -22,8 +22,8 @@ at::Tensor wanted_masks(const DetectionTarget& target, const at::Tensor& regions
   }
   const auto unique = at::_unique(objects, /*sorted=*/true, /*return_inverse=*/true);
   const at::Tensor masks = target.masks.index_select(0, std::get<0>(unique)).to(at::kFloat);
-  const at::Tensor scaled =
-      at::upsample_nearest2d(masks.unsqueeze(1), {size.height, size.width}).to(regions.scalar_type());
+  const at::Tensor scaled = at::upsample_nearest2d(masks.unsqueeze(1), {size.height, size.width})
+                                .to(regions.scalar_type());
   const at::Tensor index = std::get<1>(unique).to(regions.scalar_type()).unsqueeze(1);
   return roi_align(scaled, at::cat({index, regions}, 1), {.size = mask_size}).squeeze(1);
 }
@@ -34,9 +34,9 @@ MaskHead::MaskHead(const DetectorOptions& options, int64_t channels, Layers& lay
   const Initializer start{.kind = Initializer::Kind::kKaimingFanOut};
   int64_t in = channels;
   for (int64_t i = 0; i < options.mask_layers; ++i) {
-    layers_.push_back(
-        layers.conv("roi_heads.mask_head." + std::to_string(i) + ".0", in,
-                    {.out_channels = options.mask_channels, .kernel_size = 3, .padding = 1}, start));
+    layers_.push_back(layers.conv(
+        "roi_heads.mask_head." + std::to_string(i) + ".0", in,
+        {.out_channels = options.mask_channels, .kernel_size = 3, .padding = 1}, start));
     in = options.mask_channels;
   }
   enlarge_ =
@@ -48,8 +48,8 @@ MaskHead::MaskHead(const DetectorOptions& options, int64_t channels, Layers& lay
 // Fig. 4, right.
 at::Tensor MaskHead::forward(const at::Tensor& values) const {
   at::Tensor x = values;
-  for (const ConvLayer& layer : layers_) x = relu(layer(x));
-  return logits_(relu(at::conv_transpose2d(x, enlarge_.weight, enlarge_.bias, /*stride=*/2)));
+  for (const ConvLayer& layer : layers_) x = rectified(layer(x));
+  return logits_(rectified(at::conv_transpose2d(x, enlarge_.weight, enlarge_.bias, /*stride=*/2)));
 }
 
 SampledRegions positive_of(const SampledRegions& sampled) {

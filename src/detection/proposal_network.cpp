@@ -8,6 +8,7 @@
 #include "detection/proposal_network.h"
 
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -20,13 +21,14 @@ namespace striate {
 
 namespace {
 
-constexpr double kLeastSide = 1e-3;     // of a proposal, pixels
+constexpr double kLeastSide = 1e-3;        // of a proposal, pixels
 constexpr double kTurningPoint = 1.0 / 9;  // of smooth L1
 
 // (N, A K, H, W) to (N, H W A, K)
 at::Tensor by_anchor(const at::Tensor& values, int64_t numbers) {
-  return values.unflatten(1, {-1, numbers}).permute({0, 3, 4, 1, 2}).reshape(
-      {values.size(0), -1, numbers});
+  return values.unflatten(1, {-1, numbers})
+      .permute({0, 3, 4, 1, 2})
+      .reshape({values.size(0), -1, numbers});
 }
 
 }  // namespace
@@ -60,11 +62,11 @@ ProposalNetwork::Output ProposalNetwork::forward(const std::vector<at::Tensor>& 
   Output output;
   const Size2 image(batch.padded().height, batch.padded().width);
   for (size_t i = 0; i < maps.size(); ++i) {
-    const at::Tensor x = relu(conv_(maps[i]));
+    const at::Tensor x = rectified(conv_(maps[i]));
     output.objectness.push_back(by_anchor(objectness_(x), 1).squeeze(2));
     output.codes.push_back(by_anchor(codes_(x), 4));
-    const at::Tensor anchors = anchors_of_map(anchors_of_place_[i],
-                                              Size2(maps[i].size(2), maps[i].size(3)), image);
+    const at::Tensor anchors =
+        anchors_of_map(anchors_of_place_[i], Size2(maps[i].size(2), maps[i].size(3)), image);
     output.anchors.push_back(anchors.to(x.scalar_type()));
   }
   return output;
@@ -116,11 +118,13 @@ void ProposalNetwork::add_losses(const Output& output, const std::vector<at::Ten
     sampled += sample.positive.numel() + sample.negative.numel();
     const at::Tensor places = at::cat({sample.positive, sample.negative});
     const at::Tensor logits = objectness[index].index_select(0, places);
-    of_objectness = of_objectness + at::binary_cross_entropy_with_logits(
-                                        logits, labels.index_select(0, places).to(logits.scalar_type()),
-                                        {}, {}, at::Reduction::Sum);
+    of_objectness =
+        of_objectness + at::binary_cross_entropy_with_logits(
+                            logits, labels.index_select(0, places).to(logits.scalar_type()), {}, {},
+                            at::Reduction::Sum);
     if (sample.positive.numel() == 0) continue;
-    const at::Tensor objects = boxes[image].index_select(0, matched.index_select(0, sample.positive));
+    const at::Tensor objects =
+        boxes[image].index_select(0, matched.index_select(0, sample.positive));
     const at::Tensor targets =
         encode_boxes(objects, anchors.index_select(0, sample.positive), kPlainCode);
     of_boxes = of_boxes + at::smooth_l1_loss(codes[index].index_select(0, sample.positive), targets,

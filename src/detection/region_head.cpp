@@ -46,8 +46,7 @@ RegionHead::RegionHead(const DetectorOptions& options, int64_t channels, uint64_
   const int64_t classes = options.classes + 1;
   // 4.1
   logits_ = layers.linear("roi_heads.box_predictor.cls_score", features, classes, normal(0.01));
-  codes_ =
-      layers.linear("roi_heads.box_predictor.bbox_pred", features, 4 * classes, normal(0.001));
+  codes_ = layers.linear("roi_heads.box_predictor.bbox_pred", features, 4 * classes, normal(0.001));
 }
 
 RegionHead::Output RegionHead::forward(const at::Tensor& values) {
@@ -56,7 +55,7 @@ RegionHead::Output RegionHead::forward(const at::Tensor& values) {
     x = part_->outputs(x).front().flatten(1);
   } else {
     x = x.flatten(1);
-    for (const LinearLayer& layer : hidden_) x = relu(layer(x));
+    for (const LinearLayer& layer : hidden_) x = rectified(layer(x));
   }
   return {.logits = logits_(x), .codes = codes_(x)};
 }
@@ -71,8 +70,7 @@ SampledRegions RegionHead::sample(const std::vector<at::Tensor>& proposals,
     const at::Tensor matched = match(box_overlaps(boxes[image], all), options_.region_match);
     at::Tensor labels = at::where(matched == kBetween, -1, 0);
     if (boxes[image].size(0) > 0) {
-      const at::Tensor of_objects =
-          targets[image].labels.index_select(0, matched.clamp_min(0)) + 1;
+      const at::Tensor of_objects = targets[image].labels.index_select(0, matched.clamp_min(0)) + 1;
       labels = at::where(matched >= 0, of_objects, labels);
     }
     const Sample sample = draw_balanced(labels, options_.region_sample, random);
@@ -94,17 +92,17 @@ void RegionHead::add_losses(const Output& output, const SampledRegions& sampled,
   for (size_t image = 0; image < boxes.size(); ++image) {
     const at::Tensor positive = (sampled.labels[image] > 0).nonzero().squeeze(1);
     if (positive.numel() == 0) continue;
-    targets.push_back(encode_boxes(
-        boxes[image].index_select(0, sampled.objects[image].index_select(0, positive)),
-        sampled.regions[image].index_select(0, positive), kHeadCode));
+    targets.push_back(
+        encode_boxes(boxes[image].index_select(0, sampled.objects[image].index_select(0, positive)),
+                     sampled.regions[image].index_select(0, positive), kHeadCode));
   }
   if (targets.empty()) {
     losses.boxes = output.codes.sum() * 0;
     return;
   }
   const at::Tensor positive = (labels > 0).nonzero().squeeze(1);
-  const at::Tensor codes = output.codes.unflatten(1, {-1, 4}).index(
-      {positive, labels.index_select(0, positive)});
+  const at::Tensor codes =
+      output.codes.unflatten(1, {-1, 4}).index({positive, labels.index_select(0, positive)});
   losses.boxes =
       at::smooth_l1_loss(codes, at::cat(targets), at::Reduction::Sum, kTurningPoint) / count;
 }
@@ -119,8 +117,9 @@ std::vector<FoundObjects> RegionHead::found(const Output& output,
   int64_t row = 0;
   for (size_t image = 0; image < regions.size(); ++image) {
     const int64_t rows = regions[image].size(0);
-    found.push_back(found_in(scores.narrow(0, row, rows).slice(1, 1),
-                             clip_boxes(boxes.narrow(0, row, rows).slice(1, 1), batch.sizes[image])));
+    found.push_back(
+        found_in(scores.narrow(0, row, rows).slice(1, 1),
+                 clip_boxes(boxes.narrow(0, row, rows).slice(1, 1), batch.sizes[image])));
     row += rows;
   }
   return found;

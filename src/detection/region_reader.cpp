@@ -22,7 +22,8 @@ constexpr double kRounding = 1e-6;  // of torchvision
 double scale_of(const at::Tensor& map, const ImageBatch& batch) {
   int64_t height = 1;
   for (const ImageSize& size : batch.sizes) height = std::max(height, size.height);
-  const float ratio = static_cast<float>(static_cast<double>(map.size(2)) / static_cast<double>(height));
+  const float ratio =
+      static_cast<float>(static_cast<double>(map.size(2)) / static_cast<double>(height));
   return std::exp2(std::nearbyint(std::log2(ratio)));
 }
 
@@ -56,9 +57,8 @@ at::Tensor read_regions(const std::vector<at::Tensor>& maps, const std::vector<a
                         const ImageBatch& batch, int64_t size, const DetectorOptions& options) {
   const at::Tensor all = with_index(regions).to(maps.front().scalar_type());
   const auto pooling = [&](const at::Tensor& map) {
-    return RegionPooling{.size = size,
-                         .scale = scale_of(map, batch),
-                         .sampling_ratio = options.sampling_ratio};
+    return RegionPooling{
+        .size = size, .scale = scale_of(map, batch), .sampling_ratio = options.sampling_ratio};
   };
   if (maps.size() == 1) return read(maps[0], all, pooling(maps[0]), options.align);
   const at::Tensor levels =
@@ -67,8 +67,8 @@ at::Tensor read_regions(const std::vector<at::Tensor>& maps, const std::vector<a
   std::vector<at::Tensor> places;
   for (size_t level = 0; level < maps.size(); ++level) {
     places.push_back((levels == static_cast<int64_t>(level)).nonzero().squeeze(1));
-    values.push_back(read(maps[level], all.index_select(0, places.back()), pooling(maps[level]),
-                          options.align));
+    values.push_back(
+        read(maps[level], all.index_select(0, places.back()), pooling(maps[level]), options.align));
   }
   return at::cat(values).index_select(0, at::cat(places).argsort());
 }

@@ -1,10 +1,11 @@
-"""Writes detectors.safetensors: what torchvision's parts of detectors compute, in float64.
+"""Writes detectors.safetensors: what torchvision's parts of detectors, and whole detectors, compute in float64.
 
-Maps and gradients are the tensors that stand for their names (the rule of models.py); boxes are in the file.
+Maps, images, gradients and weights are the tensors that stand for their names (the rule of models.py), weights times
+SCALES, so that there are detections; boxes are in the file. With photos: what the detectors find in them.
 Entries are described in tests/reference/README.md.
 
-Usage: python detectors.py OUTPUT.safetensors
-Needs: torch, torchvision, numpy and safetensors (requirements.txt beside this file).
+Usage: python detectors.py OUTPUT.safetensors [PHOTO ...]
+Needs: torch, torchvision, numpy, Pillow and safetensors (requirements.txt beside this file).
 """
 
 import json
@@ -13,11 +14,15 @@ import sys
 import numpy as np
 import torch
 import torchvision
+from PIL import Image
 from safetensors.torch import save_file
-from torchvision.models.detection import _utils
+from torchvision.models import resnet50
+from torchvision.models.detection import FasterRCNN, MaskRCNN, _utils
 from torchvision.models.detection.anchor_utils import AnchorGenerator
+from torchvision.models.detection.backbone_utils import _resnet_fpn_extractor
 from torchvision.models.detection.image_list import ImageList
 from torchvision.ops import batched_nms, box_iou, nms, roi_align, roi_pool
+from torchvision.ops.misc import FrozenBatchNorm2d
 
 from models import generated
 
@@ -80,9 +85,80 @@ def parts():
     return result
 
 
+SCALES = {"backbone.fpn.inner_blocks": 2**-15, "rpn.head.bbox_pred": 0.125, "roi_heads.box_predictor.bbox_pred": 0.5}
+# All anchors and regions are sampled, so that no lot is drawn.
+TRAINING = {"rpn_batch_size_per_image": 1000000, "box_batch_size_per_image": 1000000, "rpn_post_nms_top_n_train": 200,
+            "rpn_pre_nms_top_n_train": 200}
+SMALL = {"min_size": 160, "max_size": 240}
+
+
+def detector(masks, **options):
+    backbone = _resnet_fpn_extractor(resnet50(norm_layer=FrozenBatchNorm2d), 3)
+    model = (MaskRCNN if masks else FasterRCNN)(backbone, 91, **options)
+    _utils.overwrite_eps(model, 0.0)  # as of the published weights
+    state = model.state_dict()
+    for key, value in state.items():
+        scale = next((s for prefix, s in SCALES.items() if key.startswith(prefix)), 1)
+        state[key] = generated(key, tuple(value.shape)) * scale
+    model.load_state_dict(state)
+    return model.double()
+
+
+def images():
+    return [(generated("input.image", (3, 120, 160)) + 2) / 4, (generated("input.other", (3, 150, 90)) + 2) / 4]
+
+
+def targets():
+    """Two objects in the first image, whose masks are the box without its first quarter; none in the second."""
+    found = torch.tensor([[20, 30, 90, 100], [60.5, 10, 150, 115]], dtype=torch.float64)
+    masks = torch.zeros(2, 120, 160, dtype=torch.uint8)
+    masks[0, 47:100, 20:90] = 1
+    masks[1, 10:115, 82:150] = 1
+    none = {"boxes": torch.zeros(0, 4, dtype=torch.float64), "labels": torch.zeros(0, dtype=torch.int64),
+            "masks": torch.zeros(0, 150, 90, dtype=torch.uint8)}
+    return [{"boxes": found, "labels": torch.tensor([3, 88]), "masks": masks}, none]
+
+
+def found(model, inputs, name):
+    with torch.no_grad():
+        results = model.eval()(inputs)
+    out = {}
+    for i, result in enumerate(results):
+        out |= {f"{name}/{i}/{key}": result[key] for key in ("boxes", "labels", "scores")}
+        if "masks" in result:
+            out[f"{name}/{i}/mask_sums"] = result["masks"].sum((1, 2, 3))
+            out[f"{name}/{i}/mask"] = result["masks"][0, 0].float()
+    return out
+
+
+def systems():
+    result = {}
+    for masks, name in ((False, "faster"), (True, "mask")):
+        result |= found(detector(masks, **SMALL), images(), name)
+        model = detector(masks, **SMALL, **TRAINING).train()
+        losses = model(images(), targets())
+        sum(losses.values()).backward()
+        result |= {f"{name}/{key}": value.detach() for key, value in losses.items()}
+        result |= {f"{name}/gradient/{key}": p.grad.norm() for key, p in model.named_parameters() if p.requires_grad}
+        result[f"{name}/whole/rpn.head.cls_logits.weight"] = model.rpn.head.cls_logits.weight.grad
+    return result
+
+
+def photos(paths):
+    inputs = [torch.from_numpy(np.array(Image.open(path).convert("RGB"))).permute(2, 0, 1).double() / 255
+              for path in paths]
+    result = {}
+    for i, image in enumerate(inputs):
+        for masks, name in ((False, "faster"), (True, "mask")):
+            result |= {key.replace("/0/", f"/{i}/"): value for key, value in
+                       found(detector(masks), [image], name).items() if not key.endswith("/mask")}
+    return result
+
+
 def main():
     versions = {"torch": torch.__version__, "torchvision": torchvision.__version__}
-    tensors = {key: value.contiguous() for key, value in parts().items()}
+    chosen = photos(sys.argv[2:]) if len(sys.argv) > 2 else parts() | systems()
+    tensors = {key: value.contiguous() for key, value in chosen.items()}
     save_file(tensors, sys.argv[1], {"versions": json.dumps(versions)})
 
 
