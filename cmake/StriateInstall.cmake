@@ -18,8 +18,10 @@ install(TARGETS striate_all ${room_targets} EXPORT striate
 install(EXPORT striate NAMESPACE striate:: DESTINATION ${package_dir} FILE striateTargets.cmake)
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/striate DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 install(FILES ${PROJECT_SOURCE_DIR}/cmake/FindLibTorch.cmake
+              ${PROJECT_SOURCE_DIR}/cmake/FindLiblinear.cmake
               ${PROJECT_SOURCE_DIR}/cmake/FindStemmer.cmake
-              ${PROJECT_SOURCE_DIR}/cmake/FindUtf8proc.cmake DESTINATION ${package_dir})
+              ${PROJECT_SOURCE_DIR}/cmake/FindUtf8proc.cmake
+              ${PROJECT_SOURCE_DIR}/cmake/StriatePlainLibrary.cmake DESTINATION ${package_dir})
 
 configure_package_config_file(${PROJECT_SOURCE_DIR}/cmake/striateConfig.cmake.in
   ${PROJECT_BINARY_DIR}/striateConfig.cmake INSTALL_DESTINATION ${package_dir})

@@ -70,6 +70,16 @@ std::vector<at::Tensor> NetworkPart::outputs(const at::Tensor& x) {
   return outputs;
 }
 
+void NetworkPart::load(const Weights& weights) {
+  Weights own;
+  for (const auto& [key, tensor] : network_->tensors()) {
+    const auto found = weights.tensors.find(key);
+    if (found != weights.tensors.end()) own.tensors[key] = found->second;
+  }
+  load_weights(*network_, own);
+  weights_changed();
+}
+
 void NetworkPart::to(at::ScalarType type) {
   network_->to(type);
   weights_changed();

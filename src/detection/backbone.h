@@ -18,6 +18,9 @@ class NetworkPart {
 
   /// The outputs in their order, channels last; fused where no gradient is asked for.
   std::vector<at::Tensor> outputs(const at::Tensor& x);
+  /// What it has of a network's weights. @throws ShapeError  something is missing, or of another
+  /// shape.
+  void load(const Weights& weights);
   void to(at::ScalarType type);
   void weights_changed() { fused_.reset(); }
   const Shape& output_shape(size_t index) const;

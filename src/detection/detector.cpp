@@ -93,9 +93,8 @@ class Detector::Parts {
   }
 
   void load_backbone(const Weights& weights) {
-    load_part(backbone_.body().network(), weights);
-    if (head_.part() != nullptr) load_part(head_.part()->network(), weights);
-    weights_changed();
+    backbone_.body().load(weights);
+    if (head_.part() != nullptr) head_.part()->load(weights);
   }
 
   DetectionLosses losses(const std::vector<at::Tensor>& images,
@@ -167,15 +166,6 @@ class Detector::Parts {
   NamedTensors tensors;
 
  private:
-  static void load_part(Network& network, const Weights& weights) {
-    Weights own;
-    for (const auto& [key, tensor] : network.tensors()) {
-      const auto found = weights.tensors.find(key);
-      if (found != weights.tensors.end()) own.tensors[key] = found->second;
-    }
-    load_weights(network, own);
-  }
-
   static void check_proposals(const std::vector<at::Tensor>& proposals, size_t images) {
     if (proposals.size() != images) {
       throw std::invalid_argument("proposals come from outside: as many lists as images");

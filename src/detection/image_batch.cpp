@@ -25,19 +25,18 @@ ImageSize scaled_size(const ImageSize& size, const DetectorOptions& options) {
   return {side(size.width), side(size.height)};
 }
 
-// ImageNet's, as networks of the registry were trained with.
+int64_t padded(int64_t length, int64_t divisor) {
+  return (length + divisor - 1) / divisor * divisor;
+}
+
+}  // namespace
+
 at::Tensor normalised(const at::Tensor& image) {
   const auto options = image.options();
   const at::Tensor mean = at::tensor({0.485, 0.456, 0.406}, options).view({3, 1, 1});
   const at::Tensor deviation = at::tensor({0.229, 0.224, 0.225}, options).view({3, 1, 1});
   return (image - mean) / deviation;
 }
-
-int64_t padded(int64_t length, int64_t divisor) {
-  return (length + divisor - 1) / divisor * divisor;
-}
-
-}  // namespace
 
 ImageBatch batch_images(const std::vector<at::Tensor>& images, const DetectorOptions& options,
                         at::ScalarType type) {

@@ -17,6 +17,10 @@ struct ImageBatch {
   ImageSize padded() const { return {images.size(3), images.size(2)}; }
 };
 
+/// (3, H, W) in [0, 1] as networks of the registry were trained with: ImageNet's mean and
+/// deviation.
+at::Tensor normalised(const at::Tensor& image);
+
 ImageBatch batch_images(const std::vector<at::Tensor>& images, const DetectorOptions& options,
                         at::ScalarType type);
 

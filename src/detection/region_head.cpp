@@ -26,6 +26,23 @@ Initializer normal(double deviation) {
 
 }  // namespace
 
+FoundObjects found_objects(const at::Tensor& scores, const at::Tensor& boxes,
+                           const DetectionChoice& choice) {
+  const at::Tensor likely = (scores.flatten() > choice.score_threshold).nonzero().squeeze(1);
+  at::Tensor own_boxes = boxes.reshape({-1, 4}).index_select(0, likely);
+  const at::Tensor large = large_boxes(own_boxes, kLeastSide);
+  own_boxes = own_boxes.index_select(0, large);
+  const at::Tensor places = likely.index_select(0, large);
+  const at::Tensor own_scores = scores.flatten().index_select(0, places);
+  const at::Tensor labels = places.remainder(scores.size(1));
+  const at::Tensor kept =
+      suppress_overlaps(own_boxes, own_scores, labels, choice.overlap).slice(0, 0, choice.most);
+  return {.boxes = own_boxes.index_select(0, kept),
+          .labels = labels.index_select(0, kept),
+          .scores = own_scores.index_select(0, kept),
+          .masks = {}};
+}
+
 RegionHead::RegionHead(const DetectorOptions& options, int64_t channels, uint64_t seed,
                        Layers& layers)
     : options_(options) {
@@ -118,29 +135,14 @@ std::vector<FoundObjects> RegionHead::found(const Output& output,
   for (size_t image = 0; image < regions.size(); ++image) {
     const int64_t rows = regions[image].size(0);
     found.push_back(
-        found_in(scores.narrow(0, row, rows).slice(1, 1),
-                 clip_boxes(boxes.narrow(0, row, rows).slice(1, 1), batch.sizes[image])));
+        found_objects(scores.narrow(0, row, rows).slice(1, 1),
+                      clip_boxes(boxes.narrow(0, row, rows).slice(1, 1), batch.sizes[image]),
+                      {.score_threshold = options_.score_threshold,
+                       .overlap = options_.detection_overlap,
+                       .most = options_.most_detections}));
     row += rows;
   }
   return found;
-}
-
-// @param scores  (R, classes)    @param boxes  (R, classes, 4)
-FoundObjects RegionHead::found_in(const at::Tensor& scores, const at::Tensor& boxes) const {
-  const at::Tensor likely = (scores.flatten() > options_.score_threshold).nonzero().squeeze(1);
-  at::Tensor own_boxes = boxes.reshape({-1, 4}).index_select(0, likely);
-  const at::Tensor large = large_boxes(own_boxes, kLeastSide);
-  own_boxes = own_boxes.index_select(0, large);
-  const at::Tensor places = likely.index_select(0, large);
-  const at::Tensor own_scores = scores.flatten().index_select(0, places);
-  const at::Tensor labels = places.remainder(options_.classes);
-  const at::Tensor kept =
-      suppress_overlaps(own_boxes, own_scores, labels, options_.detection_overlap)
-          .slice(0, 0, options_.most_detections);
-  return {.boxes = own_boxes.index_select(0, kept),
-          .labels = labels.index_select(0, kept),
-          .scores = own_scores.index_select(0, kept),
-          .masks = {}};
 }
 
 }  // namespace striate

@@ -15,6 +15,16 @@ struct SampledRegions {
   std::vector<at::Tensor> objects;  // likewise, (R): which object
 };
 
+/// Which of the boxes that have a score count as detections.
+struct DetectionChoice {
+  double score_threshold;  // above it
+  double overlap;          // above which detections of a class suppress each other
+  int64_t most;
+};
+/// @param scores  (R, classes)    @param boxes  (R, classes, 4)
+FoundObjects found_objects(const at::Tensor& scores, const at::Tensor& boxes,
+                           const DetectionChoice& choice);
+
 /// What is in a region, and where exactly. Source: girshick2015.
 class RegionHead {
  public:
@@ -43,8 +53,6 @@ class RegionHead {
   NetworkPart* part() { return part_.get(); }
 
  private:
-  FoundObjects found_in(const at::Tensor& scores, const at::Tensor& boxes) const;
-
   const DetectorOptions& options_;
   std::unique_ptr<NetworkPart> part_;
   std::vector<LinearLayer> hidden_;
