@@ -5,6 +5,7 @@
 #include "cli/model_file.h"
 #include "cli/model_kind.h"
 #include "cli/progress.h"
+#include "striate/base/cache.h"
 #include "striate/base/file.h"
 #include "striate/base/text.h"
 #include "striate/report/picture_page.h"

@@ -67,8 +67,7 @@ struct Regression {
 
 }  // namespace
 
-RcnnOptions rcnn_options(const Json& json, const RcnnOptions& usual, const std::string& where) {
-  JsonReader reader(json, where);
+RcnnOptions read_rcnn_options(JsonReader& reader, const RcnnOptions& usual) {
   RcnnOptions o = usual;
   o.backbone = reader.get("backbone", o.backbone);
   o.node = reader.get("node", o.node);
@@ -110,7 +109,6 @@ RcnnOptions rcnn_options(const Json& json, const RcnnOptions& usual, const std::
     *value = reader.get(key, *value);
     if (!(*value > 0)) throw reader.error(key, fmt::format("must be above 0, got {}", *value));
   }
-  reader.finish();
   return o;
 }
 

@@ -6,8 +6,7 @@
 #include <ATen/ops/stack.h>
 #include <fmt/format.h>
 
-#include <cstdlib>
-
+#include "striate/base/cache.h"
 #include "striate/base/error.h"
 #include "striate/base/random.h"
 #include "striate/image/codec.h"
@@ -34,20 +33,11 @@ Weights without_prefix(const Weights& weights, const std::string& prefix) {
   return own;
 }
 
-// A file as it is now.
-std::string state_of(const fs::path& file) {
-  std::error_code error;
-  const auto size = fs::file_size(file, error);
-  if (error) throw IoError(fmt::format("there is no {}", file.string()));
-  return fmt::format("{} {} {}\n", fs::absolute(file).string(), size,
-                     fs::last_write_time(file).time_since_epoch().count());
-}
-
 fs::path file_of_features(const CaptionEncoderOptions& options, const std::vector<fs::path>& images,
                           const fs::path& folder) {
-  std::string all = state_of(options.weights) + to_json(options).dump();
-  for (const fs::path& image : images) all += state_of(image);
-  return folder / fmt::format("features-{:016x}.safetensors", hash_name(all.c_str()));
+  std::string all = file_state(options.weights) + to_json(options).dump();
+  for (const fs::path& image : images) all += file_state(image);
+  return cache_file(folder, kFeatures, all);
 }
 
 }  // namespace
@@ -176,13 +166,6 @@ at::Tensor kept_features(const CaptionEncoder& encoder, const std::vector<fs::pa
         {.tensors = {{kFeatures, encoded(encoder, images, progress)}}, .metadata = {}}, file);
   }
   return read_weights(file).tensors.at(kFeatures);
-}
-
-fs::path cache_folder() {
-  if (const char* own = std::getenv("STRIATE_CACHE")) return own;
-  if (const char* cache = std::getenv("XDG_CACHE_HOME")) return fs::path(cache) / "striate";
-  if (const char* home = std::getenv("HOME")) return fs::path(home) / ".cache" / "striate";
-  return fs::temp_directory_path() / "striate";
 }
 
 }  // namespace striate

@@ -17,6 +17,7 @@
 #include <stdexcept>
 
 #include "sequence/evaluation_mode.h"
+#include "striate/base/cache.h"
 #include "striate/base/error.h"
 #include "striate/sequence/sentence_batch.h"
 #include "striate/training/trainer.h"

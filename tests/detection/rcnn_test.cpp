@@ -147,14 +147,21 @@ TEST(Rcnn, NoRegionIsNoDetection) {
   EXPECT_EQ(rcnn.detect(features, none, {30, 20}).boxes.size(0), 0);
 }
 
+RcnnOptions read(const Json& json) {
+  JsonReader reader(json, "recipe");
+  const RcnnOptions options = read_rcnn_options(reader, small_options());
+  reader.finish();
+  return options;
+}
+
 TEST(Rcnn, OptionsAreCheckedAndKept) {
   const RcnnOptions options = small_options();
-  EXPECT_EQ(to_json(rcnn_options(to_json(options), {}, "r")), to_json(options));
-  EXPECT_THROW(rcnn_options(Json{{"context", 40}, {"region_size", 64}}, options, "r"), FormatError);
-  EXPECT_THROW(rcnn_options(Json{{"grid", 0}}, options, "r"), FormatError);
-  EXPECT_THROW(rcnn_options(Json{{"svm_cost", 0}}, options, "r"), FormatError);
-  EXPECT_THROW(rcnn_options(Json{{"box_overlap", 2}}, options, "r"), FormatError);
-  EXPECT_THROW(rcnn_options(Json{{"boxes", 2}}, options, "r"), FormatError);
+  EXPECT_EQ(to_json(read(to_json(options))), to_json(options));
+  EXPECT_THROW(read(Json{{"context", 40}, {"region_size", 64}}), FormatError);
+  EXPECT_THROW(read(Json{{"grid", 0}}), FormatError);
+  EXPECT_THROW(read(Json{{"svm_cost", 0}}), FormatError);
+  EXPECT_THROW(read(Json{{"box_overlap", 2}}), FormatError);
+  EXPECT_THROW(read(Json{{"boxes", 2}}), FormatError);
   EXPECT_THROW(Rcnn({.backbone = "squeezenet1_0", .node = "nowhere", .classes = 1}, 1),
                LookupError);
 }

@@ -31,8 +31,9 @@ struct RcnnOptions {
   double detection_overlap = 0.3;  ///< above which detections of a class suppress each other
   int64_t most_detections = 100;
 };
-/// @throws FormatError  an unknown or impossible value. What is missing is as in `usual`.
-RcnnOptions rcnn_options(const Json& json, const RcnnOptions& usual, const std::string& where);
+/// Of an object that others read, too: `finish` is theirs. What is missing is as in `usual`.
+/// @throws FormatError  an impossible value.
+RcnnOptions read_rcnn_options(JsonReader& reader, const RcnnOptions& usual);
 Json to_json(const RcnnOptions& options);
 
 /// What R-CNN learns from of one image.

@@ -83,7 +83,4 @@ at::Tensor kept_features(const CaptionEncoder& encoder,
                          const std::vector<std::filesystem::path>& images,
                          const std::filesystem::path& folder,
                          const std::function<void(int64_t)>& progress = {});
-/// Where such files are kept: $STRIATE_CACHE, $XDG_CACHE_HOME/striate or ~/.cache/striate.
-std::filesystem::path cache_folder();
-
 }  // namespace striate
