@@ -7,21 +7,23 @@
 #   bench/run.sh data [FOLDER] [--rounds N] …                   from JPEG files to batches, beside torchvision
 #   bench/run.sh start [--runs N] …                             one photo by a process that starts for it
 #   bench/run.sh language [--models MODEL…] [--rounds N] …     training steps of language models
+#   bench/run.sh detection [--models MODEL…] [--rounds N] …    detectors at 800x1333, beside torchvision
 #   bench/run.sh look [--methods METHOD…] [--rounds N] …        attributions of a ResNet-50, beside captum
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 mode=${1:-train}
 shift || true
-# torchvision's own decoder needs the very build of PyTorch that it was made with.
+# torchvision's own decoder and detectors need the very build of PyTorch that it was made with.
 venv=.deps/bench
 [ "$mode" = data ] && venv=.deps/bench-data
+[ "$mode" = detection ] && venv=.deps/bench-data
 [ "$mode" = look ] && venv=.deps/bench-look
 if [ ! -e "$venv/ready" ]; then
   tools/setup.sh
   python3 -m venv "$venv"
   install=("$venv/bin/pip" install --quiet --disable-pip-version-check)
-  if [ "$mode" = data ]; then
+  if [ "$venv" = .deps/bench-data ]; then
     "${install[@]}" numpy pillow torch torchvision
   elif [ "$mode" = look ]; then
     "${install[@]}" numpy pillow torch==2.13.0 captum
@@ -35,6 +37,6 @@ fi
 cmake --preset release >/dev/null
 cmake --build --preset release >/dev/null
 case "$mode" in
-  data | language | look | loop | start) exec "$venv/bin/python" "bench/compare_$mode.py" "$@" ;;
+  data | detection | language | look | loop | start) exec "$venv/bin/python" "bench/compare_$mode.py" "$@" ;;
 esac
 exec "$venv/bin/python" bench/compare.py "$mode" "$@"
