@@ -12,7 +12,7 @@ browser=
 libtorch_version=2.13.0
 packages=(g++ cmake ninja-build ccache clang-format-14 python3 python3-pip
           libjpeg62-turbo-dev libpng-dev libgif-dev zlib1g-dev nlohmann-json3-dev libcli11-dev libfmt-dev
-          libgtest-dev libbenchmark-dev libhwy-dev libstemmer-dev libutf8proc-dev
+          libgtest-dev libbenchmark-dev libhwy-dev libpugixml-dev libstemmer-dev libutf8proc-dev
           dataset-fashion-mnist)
 
 as_root() {

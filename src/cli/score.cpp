@@ -1,8 +1,10 @@
 #include <fmt/format.h>
 
+#include <map>
 #include <memory>
 
 #include "cli/command.h"
+#include "cli/score_detections.h"
 #include "striate/base/text.h"
 #include "striate/sequence/bleu.h"
 #include "striate/sequence/caption_results.h"
@@ -18,6 +20,7 @@ struct Options {
   std::string hypotheses;
   std::vector<std::string> references;
   std::string metric;
+  bool lenient = false;
   bool json = false;
 };
 
@@ -92,32 +95,60 @@ std::string describe_captions(const Json& report) {
                      aligned_table(rows, "lr"));
 }
 
+Json score_found(const Options& options) {
+  if (options.references.size() != 1) {
+    throw UsageError("detections are scored beside one file of instances",
+                     "name COCO's instances_*.json");
+  }
+  return score_detections({.results = options.hypotheses,
+                           .instances = options.references[0],
+                           .masks = options.metric == "masks",
+                           .lenient = options.lenient});
+}
+
+struct Metric {
+  Json (*score)(const Options&);
+  std::string (*describe)(const Json&);
+};
+
+const std::map<std::string, Metric>& metrics() {
+  static const std::map<std::string, Metric> all = {
+      {"bleu", {score_sentences, describe_sentences}},
+      {"boxes", {score_found, describe_detections}},
+      {"captions", {score_captions, describe_captions}},
+      {"masks", {score_found, describe_detections}}};
+  return all;
+}
+
 void score(const Options& options) {
-  const bool captions = options.metric == "captions";
-  const Json report = captions ? score_captions(options) : score_sentences(options);
+  const Metric& metric = metrics().at(options.metric);
+  const Json report = metric.score(options);
   if (options.json) return print(report);
-  print(captions ? describe_captions(report) : describe_sentences(report));
+  print(metric.describe(report));
 }
 
 }  // namespace
 
 void add_score(CLI::App& program) {
-  CLI::App* command =
-      program.add_subcommand("score", "How good captions or translations are, beside people's");
+  CLI::App* command = program.add_subcommand(
+      "score", "How good captions, translations or detections are, beside people's");
   const auto options = std::make_shared<Options>();
   command
       ->add_option("hypotheses", options->hypotheses,
-                   "bleu: a sentence on each line. captions: COCO's JSON of results")
+                   "bleu: a sentence on each line. Others: COCO's JSON of results")
       ->required();
   command
       ->add_option("references", options->references,
-                   "bleu: one file or several, a sentence on each line. captions: captions:DIR")
+                   "bleu: one file or several, a sentence on each line. captions: captions:DIR. "
+                   "boxes, masks: COCO's JSON of instances")
       ->required();
   command
       ->add_option("--metric", options->metric,
-                   "captions (BLEU-1 to 4, METEOR, ROUGE-L, CIDEr-D) or bleu")
-      ->check(CLI::IsMember({"captions", "bleu"}))
+                   "captions (BLEU-1 to 4, METEOR, ROUGE-L, CIDEr-D), bleu, or of detections boxes "
+                   "or masks (COCO's average precision)")
+      ->check(CLI::IsMember({"captions", "bleu", "boxes", "masks"}))
       ->required();
+  command->add_flag("--lenient", options->lenient, "Leave out objects whose box or mask is wrong");
   command->add_flag("--json", options->json, "Print JSON");
   command->callback([options] { score(*options); });
 }

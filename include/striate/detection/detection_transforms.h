@@ -33,8 +33,8 @@ struct ResizeLimits {
   int64_t max_size = 1333;  ///< of the longer side
 };
 
-/// The size of the image after that, as torchvision computes it (in float32, rounded down), but at
-/// least 1. @throws std::invalid_argument  a size or limit below 1.
+/// The size of the image after that, as torchvision computes it (rounded down), but at least 1.
+/// @throws std::invalid_argument  a size or limit below 1.
 ImageSize limited_size(const ImageSize& size, const ResizeLimits& limits);
 
 /// What happens to an image in training: what is drawn depends on `random` alone.

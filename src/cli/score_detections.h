@@ -1,0 +1,21 @@
+#pragma once
+
+#include <string>
+
+#include "striate/base/json.h"
+
+namespace striate::cli {
+
+/// A results file beside a file of instances, both COCO's.
+struct DetectionFiles {
+  std::string results;
+  std::string instances;
+  bool masks = false;
+  bool lenient = false;
+};
+
+/// COCO's twelve numbers, VOC's for boxes, and each class's.
+Json score_detections(const DetectionFiles& files);
+std::string describe_detections(const Json& report);
+
+}  // namespace striate::cli
