@@ -24,8 +24,7 @@ const DetectorEntry& entry_of(const RunConfig& config) {
 }
 
 DetectionData open_run_data(const RunConfig& config, const DetectionTaskOptions& options) {
-  DetectionData data =
-      read_detection_data(config.data, {.without_masks = !options.detector.masks});
+  DetectionData data = read_detection_data(config.data, {.without_masks = !options.detector.masks});
   if (data.class_names != config.class_names) {
     throw FormatError(fmt::format("{} has other classes than when the run began", config.data),
                       "bring back the data that the run was started with");
@@ -50,16 +49,14 @@ DetectionTarget target_of(const DetectionSample& sample, bool masks) {
     const Image bitmap = decode_mask(*instance.mask);
     pixels.push_back(at::tensor(bitmap.pixels, at::kByte).view({bitmap.height, bitmap.width}));
   }
-  DetectionTarget target{.boxes = box_tensor(boxes),
-                         .labels = at::tensor(labels, at::kLong),
-                         .masks = {}};
+  DetectionTarget target{
+      .boxes = box_tensor(boxes), .labels = at::tensor(labels, at::kLong), .masks = {}};
   if (!masks) return target;
   if (pixels.size() != boxes.size()) {
     throw Error("an object to train on has no mask", "train a detector without masks");
   }
-  target.masks = pixels.empty()
-                     ? at::zeros({0, sample.image.height, sample.image.width}, at::kByte)
-                     : at::stack(pixels);
+  target.masks = pixels.empty() ? at::zeros({0, sample.image.height, sample.image.width}, at::kByte)
+                                : at::stack(pixels);
   return target;
 }
 
@@ -67,8 +64,8 @@ class DetectionTask final : public Task {
  public:
   DetectionTask(const RunConfig& config, const TrainerOptions& trainer)
       : config_(config),
-        options_(detection_task_options(config.recipe.task, entry_of(config).options,
-                                        "recipe.task")),
+        options_(
+            detection_task_options(config.recipe.task, entry_of(config).options, "recipe.task")),
         data_(open_run_data(config, options_)),
         detector_{.name = config.model,
                   .detector = std::make_shared<Detector>(options_.detector, config.seed),
@@ -122,8 +119,7 @@ class DetectionTask final : public Task {
     Random random({config_.seed, hash_name("regions"), static_cast<uint64_t>(epoch_),
                    static_cast<uint64_t>(batch_)});
     ++batch_;
-    const at::Tensor loss =
-        detector_.detector->losses(images, targets, random, proposals).total();
+    const at::Tensor loss = detector_.detector->losses(images, targets, random, proposals).total();
     const BatchResult result{.loss = loss.item<double>(), .items = std::ssize(images)};
     if (std::isfinite(result.loss)) torch::autograd::backward({loss * scale}, {});
     return result;
@@ -150,10 +146,9 @@ class DetectionTask final : public Task {
   }
 
   std::vector<std::vector<int64_t>> batches_of(int64_t epoch) const {
-    return grouped_batches(images(DetectionSplit::kTrain),
-                           {.batch_size = config_.recipe.batch_size,
-                            .seed = config_.seed,
-                            .epoch = epoch});
+    return grouped_batches(
+        images(DetectionSplit::kTrain),
+        {.batch_size = config_.recipe.batch_size, .seed = config_.seed, .epoch = epoch});
   }
 
   DetectionSample training_sample(int64_t index) const {

@@ -64,7 +64,7 @@ at::Tensor DetectionLosses::total() const {
 
 class Detector::Parts {
  public:
-  Parts(const DetectorOptions& o, uint64_t seed)
+  Parts(const DetectorOptions& o, std::optional<uint64_t> seed)
       : options(o),
         layers_(seed),
         backbone_(options, seed, layers_),
@@ -207,7 +207,7 @@ class Detector::Parts {
   std::unique_ptr<MaskHead> masks_;
 };
 
-Detector::Detector(const DetectorOptions& options, uint64_t seed)
+Detector::Detector(const DetectorOptions& options, std::optional<uint64_t> seed)
     : parts_(std::make_unique<Parts>(options, seed)) {}
 Detector::~Detector() = default;
 

@@ -26,7 +26,7 @@ const std::string& text_of(const Weights& weights, const char* key, const std::s
 NamedDetector assemble(const std::string& name, const DetectorOptions& options,
                        std::vector<std::string> class_names, const Weights& weights) {
   NamedDetector result{.name = name,
-                       .detector = std::make_shared<Detector>(options, /*seed=*/1),
+                       .detector = std::make_shared<Detector>(options, std::nullopt),
                        .class_names = std::move(class_names)};
   result.detector->load(weights);
   return result;
@@ -65,19 +65,18 @@ NamedDetector load_detector(const Weights& weights, const std::string& origin) {
   const std::string name = text_of(weights, kModelKey, origin);
   const DetectorEntry* const entry = find_detector(name);
   if (entry == nullptr) throw LookupError(fmt::format("{}: {} is no detector", origin, name));
-  const DetectorOptions options =
-      detector_options(parse_json(text_of(weights, kDetectorKey, origin), origin), entry->options,
-                       origin);
+  const DetectorOptions options = detector_options(
+      parse_json(text_of(weights, kDetectorKey, origin), origin), entry->options, origin);
   std::vector<std::string> class_names;
   try {
-    class_names = parse_json(text_of(weights, kClassesKey, origin), origin)
-                      .get<std::vector<std::string>>();
+    class_names =
+        parse_json(text_of(weights, kClassesKey, origin), origin).get<std::vector<std::string>>();
   } catch (const Json::exception& error) {
     throw FormatError(fmt::format("{}: its classes are damaged: {}", origin, error.what()));
   }
   if (std::ssize(class_names) != options.classes) {
-    throw FormatError(fmt::format("{} names {} classes of {}", origin, class_names.size(),
-                                  options.classes));
+    throw FormatError(
+        fmt::format("{} names {} classes of {}", origin, class_names.size(), options.classes));
   }
   return assemble(name, options, std::move(class_names), weights);
 }

@@ -26,8 +26,8 @@ Initializer normal(double deviation) {
 
 }  // namespace
 
-RegionHead::RegionHead(const DetectorOptions& options, int64_t channels, uint64_t seed,
-                       Layers& layers)
+RegionHead::RegionHead(const DetectorOptions& options, int64_t channels,
+                       std::optional<uint64_t> seed, Layers& layers)
     : options_(options) {
   int64_t features = options.head_size;
   if (options.head_begin.empty()) {
