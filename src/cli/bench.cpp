@@ -169,6 +169,7 @@ void add_bench(CLI::App& program) {
   add_data_mode(*command);
   add_embed_mode(*command);
   add_look_mode(*command);
+  add_proposals_mode(*command);
 }
 
 }  // namespace striate::cli

@@ -17,6 +17,8 @@ void add_look_mode(CLI::App& bench);
 
 /// `bench embed`: t-SNE of a data set.
 void add_embed_mode(CLI::App& bench);
+/// `bench proposals`: which objects selective search finds, and how fast.
+void add_proposals_mode(CLI::App& bench);
 
 /// Steps of a network on random images: what to run and how often.
 struct StepOptions {

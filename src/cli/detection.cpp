@@ -46,11 +46,6 @@ DetectionSplit split_of(const std::string& part) {
   return part == "validation" ? DetectionSplit::kValidation : DetectionSplit::kTest;
 }
 
-NamedDetector open_detector(const fs::path& path) {
-  const fs::path file = weight_file(path);
-  return load_detector(read_weights(file), file.string());
-}
-
 Json scores_to_json(const CocoScores& scores) {
   Json json = Json::object();
   for (const auto& [name, value] : named_scores(scores)) json[name] = value;
@@ -73,8 +68,9 @@ Json evaluation_of(const std::vector<AnnotatedImage>& images,
 Json evaluate_detector(const NamedDetector& detector, const std::vector<AnnotatedImage>& images,
                        int64_t outside_proposals) {
   const auto begin = std::chrono::steady_clock::now();
+  SearchedProposals proposals(outside_proposals);
   const std::vector<std::vector<Detection>> found =
-      detect_in(*detector.detector, images, outside_proposals,
+      detect_in(*detector.detector, images, proposals,
                 counting_progress("images looked at", std::ssize(images)));
   const double seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
@@ -309,7 +305,8 @@ class DetectionKind final : public ModelKind {
   static std::vector<Detection> detections_in(Detector& detector, const Image& image) {
     std::vector<at::Tensor> proposals;
     if (!detector.options().proposes) {
-      proposals.push_back(searched_proposals(image, DetectionTaskOptions().outside_proposals));
+      SearchedProposals searched(DetectionTaskOptions().outside_proposals);
+      proposals.push_back(searched.of("", image));
     }
     return to_detections(detector.detect({image_tensor(image)}, proposals).front(),
                          {image.width, image.height});
@@ -317,6 +314,11 @@ class DetectionKind final : public ModelKind {
 };
 
 }  // namespace
+
+NamedDetector open_detector(const fs::path& path) {
+  const fs::path file = weight_file(path);
+  return load_detector(read_weights(file), file.string());
+}
 
 const ModelKind& detection_kind() {
   static const DetectionKind kKind;

@@ -213,6 +213,7 @@ void add_look(CLI::App& program) {
   add_look_embedding(*look);
   add_look_report(*look);
   add_look_attention(*look);
+  add_look_detection(*look);
 }
 
 }  // namespace striate::cli

@@ -2,8 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <ranges>
 #include <vector>
 
+#include "striate/base/error.h"
 #include "striate/base/text.h"
 #include "striate/detection/average_precision.h"
 #include "striate/detection/detection_results.h"
@@ -18,6 +21,24 @@ std::string cell(const Json& number) {
   return value < 0 ? "-" : fmt::format("{:.4f}", value);
 }
 
+template <class Lists>
+bool all_have_masks(const Lists& lists) {
+  return std::ranges::all_of(lists, [](const auto& list) {
+    return std::ranges::all_of(list, [](const auto& one) { return one.mask.has_value(); });
+  });
+}
+
+void need_masks(const DetectionFiles& files, const std::vector<AnnotatedImage>& images,
+                const std::vector<std::vector<Detection>>& detections) {
+  const auto need = [](bool there, const std::string& file) {
+    if (there) return;
+    throw FormatError(fmt::format("{} has an object without a mask", file),
+                      "write its segmentation, or compare boxes: --metric boxes");
+  };
+  need(all_have_masks(detections), files.results);
+  need(all_have_masks(std::views::transform(images, &AnnotatedImage::instances)), files.instances);
+}
+
 }  // namespace
 
 Json score_detections(const DetectionFiles& files) {
@@ -26,6 +47,7 @@ Json score_detections(const DetectionFiles& files) {
       {.lenient = files.lenient, .without_masks = !files.masks, .without_images = true});
   const auto& images = data.splits[0];
   const auto detections = read_detections(files.results, images, data.category_ids);
+  if (files.masks) need_masks(files, images, detections);
   const int64_t class_count = std::ssize(data.class_names);
   const CocoEvaluation coco = evaluate_coco(
       images, detections,

@@ -16,6 +16,8 @@
 namespace striate {
 namespace {
 
+constexpr const char* kHint = "take the data set that the detections were made for";
+
 Json item_of(const Detection& detection, int64_t image_id, int64_t category_id) {
   const Box& box = detection.box;
   Json item = {{"image_id", image_id},
@@ -94,12 +96,14 @@ std::vector<std::vector<Detection>> read_detections(const std::filesystem::path&
     const auto image = by_id.find(needed(item.image_id, "image_id", place));
     if (image == by_id.end()) {
       throw FormatError(fmt::format("{} is of image {}, which is not in the data set", place.text(),
-                                    *item.image_id));
+                                    *item.image_id),
+                        kHint);
     }
     const auto label = labels.find(needed(item.category_id, "category_id", place));
     if (label == labels.end()) {
       throw FormatError(fmt::format("{} is of category {}, which is not in the data set",
-                                    place.text(), *item.category_id));
+                                    place.text(), *item.category_id),
+                        kHint);
     }
     const AnnotatedImage& of = images[image->second];
     Detection detection = detection_of(item, place, {of.width, of.height});

@@ -11,6 +11,7 @@
 #include "striate/detection/box_coding.h"
 #include "striate/detection/detection_transforms.h"
 #include "striate/detection/mask.h"
+#include "striate/detection/selective_search.h"
 #include "striate/training/trainer.h"
 
 namespace striate {
@@ -112,9 +113,7 @@ class DetectionTask final : public Task {
       const DetectionSample sample = training_sample(index);
       images.push_back(image_tensor(sample.image));
       targets.push_back(target_of(sample, options_.detector.masks));
-      if (!options_.detector.proposes) {
-        proposals.push_back(searched_proposals(sample.image, options_.outside_proposals));
-      }
+      if (!options_.detector.proposes) proposals.push_back(proposals_of(index));
     }
     Random random({config_.seed, hash_name("regions"), static_cast<uint64_t>(epoch_),
                    static_cast<uint64_t>(batch_)});
@@ -131,7 +130,7 @@ class DetectionTask final : public Task {
     const std::vector<AnnotatedImage>& held_out = images(DetectionSplit::kValidation);
     if (held_out.empty()) return {};
     const std::vector<std::vector<Detection>> found =
-        detect_in(*detector_.detector, held_out, options_.outside_proposals);
+        detect_in(*detector_.detector, held_out, searched_);
     const OverlapOf overlap = options_.detector.masks ? OverlapOf::kMasks : OverlapOf::kBoxes;
     const double precision =
         evaluate_coco(held_out, found,
@@ -151,18 +150,35 @@ class DetectionTask final : public Task {
         {.batch_size = config_.recipe.batch_size, .seed = config_.seed, .epoch = epoch});
   }
 
+  bool is_flipped(int64_t index) const {
+    Random random({config_.seed, hash_name("flip"), static_cast<uint64_t>(epoch_),
+                   static_cast<uint64_t>(index)});
+    return random.chance(options_.flip_probability);
+  }
+
+  // From outside, in the pixels of `training_sample`.
+  at::Tensor proposals_of(int64_t index) {
+    const AnnotatedImage& annotated = images(DetectionSplit::kTrain)[static_cast<size_t>(index)];
+    const at::Tensor boxes =
+        searched_.of(annotated.path.string(), load_detection_sample(annotated).image);
+    if (!is_flipped(index)) return boxes;
+    const auto width = static_cast<double>(annotated.width);
+    return at::stack({width - boxes.select(1, 2), boxes.select(1, 1), width - boxes.select(1, 0),
+                      boxes.select(1, 3)},
+                     1);
+  }
+
   DetectionSample training_sample(int64_t index) const {
     const DetectionSample sample =
         load_detection_sample(images(DetectionSplit::kTrain)[static_cast<size_t>(index)]);
-    Random random({config_.seed, hash_name("flip"), static_cast<uint64_t>(epoch_),
-                   static_cast<uint64_t>(index)});
-    return random.chance(options_.flip_probability) ? flip_horizontally(sample) : sample;
+    return is_flipped(index) ? flip_horizontally(sample) : sample;
   }
 
   const RunConfig config_;
   const DetectionTaskOptions options_;
   const DetectionData data_;
   const NamedDetector detector_;
+  SearchedProposals searched_{options_.outside_proposals};
   std::vector<std::vector<int64_t>> batches_;  // of this epoch
   int64_t epoch_ = 0;
   int64_t batch_ = 0;  // the next one
@@ -208,26 +224,28 @@ const NamedDetector& detector_of(Task& task) {
   return detection->detector();
 }
 
+at::Tensor SearchedProposals::of(const std::string& path, const Image& image) {
+  const auto found = kept_.find(path);
+  if (found != kept_.end()) return found->second;
+  return kept_[path] = box_tensor(selective_search(image, {.max_boxes = count_}));
+}
+
 std::vector<std::vector<Detection>> detect_in(Detector& detector,
                                               const std::vector<AnnotatedImage>& images,
-                                              int64_t outside_proposals,
+                                              SearchedProposals& proposals,
                                               const std::function<void(int64_t)>& progress) {
   std::vector<std::vector<Detection>> detections;
   for (const AnnotatedImage& annotated : images) {
     const Image image = load_detection_sample(annotated).image;
-    std::vector<at::Tensor> proposals;
+    std::vector<at::Tensor> outside;
     if (!detector.options().proposes) {
-      proposals.push_back(searched_proposals(image, outside_proposals));
+      outside.push_back(proposals.of(annotated.path.string(), image));
     }
-    const FoundObjects found = detector.detect({image_tensor(image)}, proposals).front();
+    const FoundObjects found = detector.detect({image_tensor(image)}, outside).front();
     detections.push_back(to_detections(found, {image.width, image.height}));
     if (progress) progress(std::ssize(detections));
   }
   return detections;
-}
-
-at::Tensor searched_proposals(const Image& image, int64_t count) {
-  throw Error(fmt::format("no proposals ({} of {})", count, image.width));
 }
 
 }  // namespace striate

@@ -167,6 +167,15 @@ class Detector::Parts {
   NamedTensors tensors;
 
  private:
+  ProposalNetwork::Output output_for(const ImageBatch& batch) {
+    if (proposals_ == nullptr) {
+      throw std::invalid_argument(
+          "the detector has no proposal network: proposals come from outside");
+    }
+    at::NoGradGuard no_grad;
+    return proposals_->forward(backbone_.maps(batch.images), batch);
+  }
+
   static void load_part(Network& network, const Weights& weights) {
     Weights own;
     for (const auto& [key, tensor] : network.tensors()) {
@@ -245,6 +254,10 @@ std::vector<FoundObjects> Detector::detect(const std::vector<at::Tensor>& images
 
 at::Tensor Detector::propose(const at::Tensor& image) {
   return parts_->propose(image);
+}
+
+std::vector<at::Tensor> Detector::middle_anchors(const at::Tensor& image) {
+  return parts_->middle_anchors(image);
 }
 
 at::Tensor image_tensor(const Image& image) {

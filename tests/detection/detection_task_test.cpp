@@ -194,6 +194,14 @@ TEST_F(DetectionTaskTest, AStoppedRunGoesOnBitForBit) {
   expect_a_stopped_run_goes_on(config(true), make_detection_task, folder_, {1, 4});
 }
 
+TEST_F(DetectionTaskTest, ProposalsOfSelectiveSearchAreTrainedOn) {
+  RunConfig c = config(false);
+  c.recipe.task["proposes"] = false;
+  c.recipe.task["align"] = false;
+  c.recipe.task["outside_proposals"] = 50;
+  expect_a_stopped_run_goes_on(c, make_detection_task, folder_, {2});
+}
+
 TEST_F(DetectionTaskTest, LearnsSquaresByHeartAndFindsThem) {
   RunConfig c = config(true);
   c.recipe.epochs = 30;
@@ -205,7 +213,8 @@ TEST_F(DetectionTaskTest, LearnsSquaresByHeartAndFindsThem) {
       load_detector(read_weights(folder_ / "run" / "last.safetensors"), "run");
   const DetectionData data = read_detection_data(c.data);
   const std::vector<AnnotatedImage>& images = images_of(data, DetectionSplit::kTrain);
-  const auto found = detect_in(*detector.detector, images, 100);
+  SearchedProposals none(1);
+  const auto found = detect_in(*detector.detector, images, none);
   for (const OverlapOf overlap : {OverlapOf::kBoxes, OverlapOf::kMasks}) {
     EXPECT_GT(evaluate_coco(images, found, {.class_count = 1, .overlap = overlap}).all.ap50, 0.9);
   }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -36,14 +37,26 @@ std::unique_ptr<Task> make_detection_task(const RunConfig& config, const Trainer
 /// The detector that a run of this kind trains. @throws std::logic_error  the run is of another.
 const NamedDetector& detector_of(Task& task);
 
+/// Proposals of selective search, kept for each image that was asked for.
+class SearchedProposals {
+ public:
+  /// @param count  at most so many of an image
+  explicit SearchedProposals(int64_t count) : count_(count) {}
+
+  /// (P, 4), the likeliest first. @param image  the file's pixels
+  at::Tensor of(const std::string& path, const Image& image);
+
+ private:
+  int64_t count_;
+  std::map<std::string, at::Tensor> kept_;
+};
+
 /// What a detector finds in each of some images.
-/// @param progress  called with the number of images done; may be empty
+/// @param proposals  used where the detector has none of its own
+/// @param progress   called with the number of images done; may be empty
 std::vector<std::vector<Detection>> detect_in(Detector& detector,
                                               const std::vector<AnnotatedImage>& images,
-                                              int64_t outside_proposals,
+                                              SearchedProposals& proposals,
                                               const std::function<void(int64_t)>& progress = {});
-
-/// Proposals of selective search for an image, (P, 4), the likeliest first.
-at::Tensor searched_proposals(const Image& image, int64_t count);
 
 }  // namespace striate

@@ -78,6 +78,8 @@ class Detector {
                                    const std::vector<at::Tensor>& proposals = {});
   /// What the first stage proposes in an image: (P, 4) in its pixels, the likeliest first.
   at::Tensor propose(const at::Tensor& image);
+  /// The anchors in the middle of an image, of each feature map: (A, 4) in its pixels.
+  std::vector<at::Tensor> middle_anchors(const at::Tensor& image);
 
  private:
   class Parts;
