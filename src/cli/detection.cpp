@@ -7,6 +7,7 @@
 
 #include "cli/bench.h"
 #include "cli/command.h"
+#include "cli/detection.h"
 #include "cli/model_kind.h"
 #include "cli/progress.h"
 #include "striate/base/file.h"

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <set>
 
+#include "cli/detection.h"
 #include "cli/options.h"
 #include "cli/progress.h"
 #include "striate/base/error.h"

@@ -107,6 +107,5 @@ void add_look_ascent(CLI::App& look);       // ascend, dream, invert, fool
 void add_look_embedding(CLI::App& look);    // embed, neighbours
 void add_look_report(CLI::App& look);       // the page
 void add_look_attention(CLI::App& look);    // where each word looked
-void add_look_detection(CLI::App& look);    // anchors, proposals
 
 }  // namespace striate::cli

@@ -5,8 +5,8 @@
 #include <functional>
 #include <memory>
 
+#include "cli/detection.h"
 #include "cli/look.h"
-#include "cli/model_kind.h"
 #include "striate/base/file.h"
 #include "striate/detection/draw_detections.h"
 #include "striate/image/codec.h"

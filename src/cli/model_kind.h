@@ -8,7 +8,6 @@
 #include <vector>
 
 #include "cli/training_options.h"
-#include "striate/detection/detector_file.h"
 #include "striate/report/run_report.h"
 #include "striate/sequence/language_model.h"
 #include "striate/training/task.h"
@@ -133,8 +132,6 @@ const ModelKind* kind_of_weights(const Weights& weights);
 const ModelKind* kind_of_file(const std::filesystem::path& path);
 /// Reads a weight file, or a run's folder: its best. @throws LookupError  of no language model.
 LoadedLanguageModel open_language_model(const std::filesystem::path& path);
-/// Likewise. @throws LookupError  of no detector.
-NamedDetector open_detector(const std::filesystem::path& path);
 /// The file itself, or that of a run's best weights.
 std::filesystem::path weight_file(const std::filesystem::path& path);
 
