@@ -66,6 +66,8 @@ void bench_training(const Options& options) {
 }
 
 void bench_inference(const Options& options) {
+  const ModelKind* const kind = kind_of_model(options.step.model);
+  if (kind != nullptr) return kind->bench_inference(options.step);
   at::NoGradGuard no_grad;
   const std::unique_ptr<Network> network = make_network(options);
   network->eval();

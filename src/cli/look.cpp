@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <set>
 
+#include "cli/detection.h"
 #include "cli/options.h"
 #include "cli/progress.h"
 #include "striate/base/error.h"
@@ -213,6 +214,7 @@ void add_look(CLI::App& program) {
   add_look_embedding(*look);
   add_look_report(*look);
   add_look_attention(*look);
+  add_look_detection(*look);
 }
 
 }  // namespace striate::cli

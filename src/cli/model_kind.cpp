@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "cli/bench.h"
 #include "cli/command.h"
@@ -41,19 +42,34 @@ const ListedModel& listed(const ModelKind& kind, const std::vector<ListedModel>&
   return *found;
 }
 
+// By the loss, where it is measured.
+bool is_better(const EpochMetrics& a, const EpochMetrics& b) {
+  return std::isnan(a.validation_loss) ? a.validation_accuracy > b.validation_accuracy
+                                       : a.validation_loss < b.validation_loss;
+}
+
 // The best epoch, how many there were, and their time.
 Json describe_epochs(const RunFolder& folder) {
   const std::vector<EpochMetrics> metrics = read_metrics(folder.metrics());
   const EpochMetrics* best = &metrics.front();
   double seconds = 0;
   for (const EpochMetrics& epoch : metrics) {
-    if (epoch.validation_loss < best->validation_loss) best = &epoch;
+    if (is_better(epoch, *best)) best = &epoch;
     seconds += epoch.seconds;
   }
   return {{"epochs", metrics.size()},
           {"seconds", seconds},
           {"best_epoch", best->epoch},
-          {"validation_loss", best->validation_loss}};
+          {"validation_loss", finite_or_null(best->validation_loss)},
+          {"validation_accuracy", finite_or_null(best->validation_accuracy)}};
+}
+
+std::string describe_validation(const Json& result) {
+  if (!result["validation_loss"].is_null()) {
+    return fmt::format(", validation loss {:.4f} nats", result["validation_loss"].get<double>());
+  }
+  if (result["validation_accuracy"].is_null()) return "";
+  return fmt::format(", validation precision {:.4f}", result["validation_accuracy"].get<double>());
 }
 
 void write_report(const ModelKind& kind, const RunFolder& folder, const RunConfig& config,
@@ -96,9 +112,14 @@ void ModelKind::bench_training(const StepOptions& options) const {
   throw UsageError(fmt::format("there is no bench of the {} {}", name(), options.model));
 }
 
+void ModelKind::bench_inference(const StepOptions& options) const {
+  throw UsageError(fmt::format("there is no bench of the {} {}", name(), options.model));
+}
+
 const std::vector<const ModelKind*>& model_kinds() {
   static const std::vector<const ModelKind*> kKinds = {
-      &language_models_kind(), &translation_models_kind(), &captioning_kind(), &draw_kind()};
+      &language_models_kind(), &translation_models_kind(), &captioning_kind(), &draw_kind(),
+      &detection_kind()};
   return kKinds;
 }
 
@@ -185,9 +206,8 @@ Json finish_run(const ModelKind& kind, Trainer& trainer, const fs::path& run) {
 }
 
 std::string describe_result(const ModelKind& kind, const Json& result) {
-  return fmt::format("best epoch     {} of {}, validation loss {:.4f} nats\n",
-                     result["best_epoch"].get<int64_t>(), result["epochs"].get<int64_t>(),
-                     result["validation_loss"].get<double>()) +
+  return fmt::format("best epoch     {} of {}{}\n", result["best_epoch"].get<int64_t>(),
+                     result["epochs"].get<int64_t>(), describe_validation(result)) +
          fmt::format("test           {}\nweights        {}\nreport         {}\n",
                      kind.describe_test(result["test"]), result["weights"].get<std::string>(),
                      result["report"].get<std::string>());

@@ -42,6 +42,8 @@ struct PredictionRequest {
   std::string weights;
   std::vector<std::string> images;
   std::optional<int64_t> beams;
+  std::optional<double> score;     ///< the least of a detection that is told
+  std::optional<std::string> out;  ///< a folder for pictures of detections
   bool json = false;
 };
 
@@ -111,9 +113,12 @@ class ModelKind {
   virtual void look_attention(const AttentionRequest& request) const;
   /// Steps of training on random input. @throws UsageError  likewise.
   virtual void bench_training(const StepOptions& options) const;
+  /// Predictions of random input. @throws UsageError  likewise.
+  virtual void bench_inference(const StepOptions& options) const;
 };
 
 const ModelKind& captioning_kind();
+const ModelKind& detection_kind();
 const ModelKind& draw_kind();
 const ModelKind& language_models_kind();
 const ModelKind& translation_models_kind();

@@ -19,6 +19,8 @@ struct Options {
   ModelFileOptions model;
   int64_t top = 5;
   std::optional<int64_t> beams;
+  std::optional<double> score;
+  std::optional<std::string> out;
   bool json = false;
 };
 
@@ -59,17 +61,23 @@ void predict_images(const Options& options) {
   if (kind == nullptr && options.beams.has_value()) {
     throw UsageError("--beam has no meaning for classes of images", "leave it out");
   }
+  if (kind == nullptr && (options.out.has_value() || options.score.has_value())) {
+    throw UsageError("--out and --score have a meaning for detectors only", "leave them out");
+  }
   if (kind == nullptr) return predict_classes(options);
   kind->predict({.weights = options.weights,
                  .images = options.images,
                  .beams = options.beams,
+                 .score = options.score,
+                 .out = options.out,
                  .json = options.json});
 }
 
 }  // namespace
 
 void add_predict(CLI::App& program) {
-  CLI::App* command = program.add_subcommand("predict", "The classes of images, or their captions");
+  CLI::App* command = program.add_subcommand(
+      "predict", "The classes of images, their captions, or the objects in them");
   const auto options = std::make_shared<Options>();
   command->add_option("weights", options->weights, "A weight file or run folder")->required();
   command->add_option("images", options->images, "JPEG or PNG files")->required();
@@ -78,6 +86,9 @@ void add_predict(CLI::App& program) {
       ->capture_default_str();
   command->add_option("--beam", options->beams, "Captions that a search keeps at each step")
       ->check(CLI::Range(1, 100));
+  command->add_option("--score", options->score, "Detectors: the least score that is told")
+      ->check(CLI::Range(0.0, 1.0));
+  command->add_option("--out", options->out, "Detectors: a folder for pictures of what is found");
   add_model_flags(*command, options->model);
   command->add_flag("--json", options->json, "Print JSON");
   command->callback([options] { predict_images(*options); });

@@ -35,6 +35,17 @@ Graph graph_of(const DetectorOptions& options, const GraphPart& part) {
   return part_of(with_eps(build_model(options.backbone), options.batch_norm_eps), part);
 }
 
+std::shared_ptr<Network> make_network(const Graph& graph, std::optional<uint64_t> seed) {
+  if (seed.has_value()) return std::make_shared<Network>(graph, *seed);
+  Weights undetermined;
+  for (const TensorSpec& spec : tensors(graph)) {
+    if (spec.kind == TensorSpec::Kind::kCounter) continue;
+    undetermined.tensors[spec.key] = at::empty(spec.shape, at::kFloat);
+  }
+  return std::make_shared<Network>(graph, undetermined, Layout::kChannelsLast,
+                                   WeightMemory::kShared);
+}
+
 bool has_linear(const Graph& graph) {
   return std::ranges::any_of(
       graph.nodes(), [](const Node& node) { return std::holds_alternative<Linear>(node.op); });
@@ -46,8 +57,9 @@ bool has_node(const Graph& graph, const std::string& name) {
 
 }  // namespace
 
-NetworkPart::NetworkPart(const DetectorOptions& options, const GraphPart& part, uint64_t seed)
-    : network_(std::make_shared<Network>(graph_of(options, part), seed)),
+NetworkPart::NetworkPart(const DetectorOptions& options, const GraphPart& part,
+                         std::optional<uint64_t> seed)
+    : network_(make_network(graph_of(options, part), seed)),
       any_size_(!has_linear(network_->graph())) {
   network_->freeze_batch_norms();
   if (has_node(network_->graph(), options.freeze_up_to)) {
@@ -96,7 +108,7 @@ void NetworkPart::append_tensors(const std::string& prefix, NamedTensors& tensor
   }
 }
 
-Backbone::Backbone(const DetectorOptions& options, uint64_t seed, Layers& layers)
+Backbone::Backbone(const DetectorOptions& options, std::optional<uint64_t> seed, Layers& layers)
     : body_(options, {.ends = options.maps}, seed), channels_(options.pyramid_channels) {
   if (channels_ == 0) {
     if (options.maps.size() != 1) {

@@ -14,7 +14,7 @@ namespace striate {
 /// A part of a network of the registry, whose batch-norms are frozen.
 class NetworkPart {
  public:
-  NetworkPart(const DetectorOptions& options, const GraphPart& part, uint64_t seed);
+  NetworkPart(const DetectorOptions& options, const GraphPart& part, std::optional<uint64_t> seed);
 
   /// The outputs in their order, channels last; fused where no gradient is asked for.
   std::vector<at::Tensor> outputs(const at::Tensor& x);
@@ -38,7 +38,7 @@ class NetworkPart {
 /// Source: lin2017.
 class Backbone {
  public:
-  Backbone(const DetectorOptions& options, uint64_t seed, Layers& layers);
+  Backbone(const DetectorOptions& options, std::optional<uint64_t> seed, Layers& layers);
 
   /// (N, C, h, w) each, finest first. Of a pyramid the last serves proposals only.
   std::vector<at::Tensor> maps(const at::Tensor& images);

@@ -64,7 +64,7 @@ at::Tensor DetectionLosses::total() const {
 
 class Detector::Parts {
  public:
-  Parts(const DetectorOptions& o, uint64_t seed)
+  Parts(const DetectorOptions& o, std::optional<uint64_t> seed)
       : options(o),
         layers_(seed),
         backbone_(options, seed, layers_),
@@ -166,6 +166,15 @@ class Detector::Parts {
   NamedTensors tensors;
 
  private:
+  ProposalNetwork::Output output_for(const ImageBatch& batch) {
+    if (proposals_ == nullptr) {
+      throw std::invalid_argument(
+          "the detector has no proposal network: proposals come from outside");
+    }
+    at::NoGradGuard no_grad;
+    return proposals_->forward(backbone_.maps(batch.images), batch);
+  }
+
   static void check_proposals(const std::vector<at::Tensor>& proposals, size_t images) {
     if (proposals.size() != images) {
       throw std::invalid_argument("proposals come from outside: as many lists as images");
@@ -197,7 +206,7 @@ class Detector::Parts {
   std::unique_ptr<MaskHead> masks_;
 };
 
-Detector::Detector(const DetectorOptions& options, uint64_t seed)
+Detector::Detector(const DetectorOptions& options, std::optional<uint64_t> seed)
     : parts_(std::make_unique<Parts>(options, seed)) {}
 Detector::~Detector() = default;
 
@@ -235,6 +244,10 @@ std::vector<FoundObjects> Detector::detect(const std::vector<at::Tensor>& images
 
 at::Tensor Detector::propose(const at::Tensor& image) {
   return parts_->propose(image);
+}
+
+std::vector<at::Tensor> Detector::middle_anchors(const at::Tensor& image) {
+  return parts_->middle_anchors(image);
 }
 
 at::Tensor image_tensor(const Image& image) {

@@ -40,7 +40,8 @@ at::Tensor Layers::add(const std::string& key, const Shape& shape, const Initial
       .initializer = bias ? Initializer{.kind = Initializer::Kind::kConstant} : start,
       .fan_in = bias ? 1 : shape[1] * rest,
       .fan_out = shape[0] * rest};
-  at::Tensor tensor = initial_value(spec, seed_);
+  at::Tensor tensor =
+      seed_.has_value() ? initial_value(spec, *seed_) : at::empty(shape, at::kFloat);
   if (tensor.dim() == 4) tensor = tensor.contiguous(at::MemoryFormat::ChannelsLast);
   tensors_.emplace_back(key, tensor.requires_grad_());
   return tensors_.back().second;

@@ -2,6 +2,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <optional>
 #include <string>
 
 #include "striate/graph/graph.h"
@@ -26,9 +27,10 @@ struct LinearLayer {
 };
 
 /// Makes layers whose weights belong to it, under dotted keys; biases start at 0.
+/// Without a seed they are undetermined.
 class Layers {
  public:
-  explicit Layers(uint64_t seed) : seed_(seed) {}
+  explicit Layers(std::optional<uint64_t> seed) : seed_(seed) {}
 
   ConvLayer conv(const std::string& key, int64_t in, const Conv2d& op, const Initializer& start);
   /// A convolution whose stride is its kernel's size, transposed.
@@ -40,7 +42,7 @@ class Layers {
  private:
   at::Tensor add(const std::string& key, const Shape& shape, const Initializer& start);
 
-  uint64_t seed_;
+  std::optional<uint64_t> seed_;
   NamedTensors tensors_;
 };
 

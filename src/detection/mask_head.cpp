@@ -42,7 +42,8 @@ MaskHead::MaskHead(const DetectorOptions& options, int64_t channels, Layers& lay
   enlarge_ =
       layers.enlarging("roi_heads.mask_predictor.conv5_mask", in, options.mask_channels, start);
   logits_ = layers.conv("roi_heads.mask_predictor.mask_fcn_logits", options.mask_channels,
-                        {.out_channels = options.classes + 1, .kernel_size = 1}, start);
+                        {.out_channels = options.classes + 1, .kernel_size = 1},
+                        {.kind = Initializer::Kind::kNormal, .value = 0.001});
 }
 
 // Fig. 4, right.

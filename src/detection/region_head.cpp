@@ -43,8 +43,8 @@ FoundObjects found_objects(const at::Tensor& scores, const at::Tensor& boxes,
           .masks = {}};
 }
 
-RegionHead::RegionHead(const DetectorOptions& options, int64_t channels, uint64_t seed,
-                       Layers& layers)
+RegionHead::RegionHead(const DetectorOptions& options, int64_t channels,
+                       std::optional<uint64_t> seed, Layers& layers)
     : options_(options) {
   int64_t features = options.head_size;
   if (options.head_begin.empty()) {

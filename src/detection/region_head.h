@@ -28,7 +28,8 @@ FoundObjects found_objects(const at::Tensor& scores, const at::Tensor& boxes,
 /// What is in a region, and where exactly. Source: girshick2015.
 class RegionHead {
  public:
-  RegionHead(const DetectorOptions& options, int64_t channels, uint64_t seed, Layers& layers);
+  RegionHead(const DetectorOptions& options, int64_t channels, std::optional<uint64_t> seed,
+             Layers& layers);
 
   struct Output {
     at::Tensor logits;  // (R, classes + 1)

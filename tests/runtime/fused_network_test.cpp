@@ -74,6 +74,28 @@ TEST(FusedNetwork, RefusesImagesOfAnotherSize) {
   EXPECT_THROW(fused.forward(at::randn({1, 3, 12, 13})), ShapeError);
 }
 
+TEST(FusedNetwork, GivesEveryOutputForImagesOfAnySize) {
+  Graph graph = small_graph();
+  graph.set_output("middle", graph.find("concat"));
+  graph.set_output("early", graph.find("stem"));
+  Network network(graph, 1);
+  network.eval();
+  FusedNetwork fused(network, {.every_output = true, .any_size = true});
+  at::NoGradGuard no_grad;
+  for (const int64_t width : {12, 31, 9, 12}) {
+    const at::Tensor images = at::randn({2, 3, 14, width});
+    const NamedValues expected = network.forward(images, {.any_size = true});
+    const std::vector<at::Tensor> outputs = fused.outputs(images);
+    ASSERT_EQ(outputs.size(), 3U);
+    for (size_t i = 0; i < outputs.size(); ++i) {
+      const std::string& name = graph.outputs()[i].first;
+      EXPECT_TRUE(at::allclose(outputs[i], expected.at(name), 1e-4, 1e-5)) << name << " " << width;
+    }
+  }
+  EXPECT_THROW(fused.outputs(at::randn({2, 4, 14, 12})), ShapeError);
+  EXPECT_THROW(network.forward(at::randn({2, 3, 14, 13})), ShapeError);
+}
+
 TEST(FusedNetwork, RefusesWhatItCanNotRun) {
   Network network(small_graph(), 1);
   EXPECT_TRUE(FusedNetwork::can_run(network));

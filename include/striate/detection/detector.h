@@ -3,6 +3,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "striate/base/random.h"
@@ -45,9 +46,10 @@ struct FoundObjects {
 /// Source: girshick2015, ren2015, lin2017, he2017.
 class Detector {
  public:
+  /// @param seed  of the weights; none: they are undetermined until they are loaded.
   /// @throws LookupError  no such backbone, or node of it; std::invalid_argument  sizes that do not
   /// go together.
-  Detector(const DetectorOptions& options, uint64_t seed);
+  Detector(const DetectorOptions& options, std::optional<uint64_t> seed);
   ~Detector();
   Detector(const Detector&) = delete;
   Detector& operator=(const Detector&) = delete;
@@ -76,6 +78,8 @@ class Detector {
                                    const std::vector<at::Tensor>& proposals = {});
   /// What the first stage proposes in an image: (P, 4) in its pixels, the likeliest first.
   at::Tensor propose(const at::Tensor& image);
+  /// The anchors in the middle of an image, of each feature map: (A, 4) in its pixels.
+  std::vector<at::Tensor> middle_anchors(const at::Tensor& image);
 
  private:
   class Parts;

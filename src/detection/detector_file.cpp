@@ -1,0 +1,84 @@
+#include "striate/detection/detector_file.h"
+
+#include <fmt/format.h>
+
+#include "striate/base/error.h"
+
+namespace striate {
+
+namespace {
+
+constexpr const char* kModelKey = "striate.model";
+constexpr const char* kDetectorKey = "striate.detector";
+constexpr const char* kClassesKey = "striate.detector_classes";
+constexpr const char* kScores = "roi_heads.box_predictor.cls_score.weight";
+constexpr const char* kPyramid = "backbone.body.layer4.2.bn3.weight";
+constexpr const char* kMasks = "roi_heads.mask_predictor.mask_fcn_logits.weight";
+
+const std::string& text_of(const Weights& weights, const char* key, const std::string& origin) {
+  const auto found = weights.metadata.find(key);
+  if (found == weights.metadata.end()) {
+    throw FormatError(fmt::format("{} does not say its {}", origin, key));
+  }
+  return found->second;
+}
+
+NamedDetector assemble(const std::string& name, const DetectorOptions& options,
+                       std::vector<std::string> class_names, const Weights& weights) {
+  NamedDetector result{.name = name,
+                       .detector = std::make_shared<Detector>(options, std::nullopt),
+                       .class_names = std::move(class_names)};
+  result.detector->load(weights);
+  return result;
+}
+
+NamedDetector published(const Weights& weights) {
+  const std::string name =
+      weights.tensors.contains(kMasks) ? "maskrcnn_resnet50_fpn" : "fasterrcnn_resnet50_fpn";
+  DetectorOptions options = find_detector(name)->options;
+  options.classes = weights.tensors.at(kScores).size(0) - 1;
+  std::vector<std::string> class_names;
+  for (int64_t i = 1; i <= options.classes; ++i) class_names.push_back(std::to_string(i));
+  return assemble(name, options, std::move(class_names), with_newer_keys(weights));
+}
+
+}  // namespace
+
+std::map<std::string, std::string> detector_metadata(const NamedDetector& detector) {
+  return {{"format", "pt"},
+          {kModelKey, detector.name},
+          {kDetectorKey, to_json(detector.detector->options()).dump()},
+          {kClassesKey, Json(detector.class_names).dump()}};
+}
+
+bool is_detector(const Weights& weights) {
+  return weights.metadata.contains(kDetectorKey) ||
+         (weights.tensors.contains(kScores) && weights.tensors.contains(kPyramid));
+}
+
+NamedDetector load_detector(const Weights& weights, const std::string& origin) {
+  if (!is_detector(weights)) {
+    throw LookupError(origin + " holds no detector",
+                      "striate train faster_rcnn_squeezenet1_0 --data DATA makes one");
+  }
+  if (!weights.metadata.contains(kDetectorKey)) return published(weights);
+  const std::string name = text_of(weights, kModelKey, origin);
+  const DetectorEntry* const entry = find_detector(name);
+  if (entry == nullptr) throw LookupError(fmt::format("{}: {} is no detector", origin, name));
+  const DetectorOptions options = detector_options(
+      parse_json(text_of(weights, kDetectorKey, origin), origin), entry->options, origin);
+  std::vector<std::string> class_names;
+  try {
+    class_names =
+        parse_json(text_of(weights, kClassesKey, origin), origin).get<std::vector<std::string>>();
+  } catch (const Json::exception& error) {
+    throw FormatError(fmt::format("{}: its classes are damaged: {}", origin, error.what()));
+  }
+  if (std::ssize(class_names) != options.classes) {
+    throw FormatError(
+        fmt::format("{} names {} classes of {}", origin, class_names.size(), options.classes));
+  }
+  return assemble(name, options, std::move(class_names), weights);
+}
+
+}  // namespace striate
