@@ -2,19 +2,10 @@
 #include <fmt/format.h>
 #include <torch/csrc/autograd/autograd.h>
 
-#include <algorithm>
-#include <chrono>
-
 #include "cli/bench.h"
-#include "cli/command.h"
 #include "cli/detection.h"
-#include "cli/model_kind.h"
-#include "cli/progress.h"
-#include "striate/base/file.h"
-#include "striate/base/text.h"
+#include "cli/object_finder.h"
 #include "striate/detection/detection_task.h"
-#include "striate/detection/draw_detections.h"
-#include "striate/image/codec.h"
 #include "striate/training/optimizer.h"
 
 namespace striate::cli {
@@ -23,7 +14,6 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr double kShownScore = 0.5;  // of predictions, where none is asked for
 constexpr int64_t kBenchHeight = 800;
 constexpr int64_t kBenchWidth = 1333;
 constexpr int64_t kBenchObjects = 10;
@@ -42,79 +32,37 @@ TensorShapes shapes_of(const DetectorOptions& options) {
   return shapes;
 }
 
-DetectionSplit split_of(const std::string& part) {
-  if (part == "train") return DetectionSplit::kTrain;
-  return part == "validation" ? DetectionSplit::kValidation : DetectionSplit::kTest;
-}
+class DetectorFinder final : public ObjectFinder {
+ public:
+  DetectorFinder(NamedDetector detector, int64_t outside_proposals)
+      : detector_(std::move(detector)), outside_proposals_(outside_proposals) {}
 
-Json scores_to_json(const CocoScores& scores) {
-  Json json = Json::object();
-  for (const auto& [name, value] : named_scores(scores)) json[name] = value;
-  return json;
-}
+  std::string name() const override { return detector_.name; }
+  std::vector<std::string> class_names() const override { return detector_.class_names; }
+  bool finds_masks() const override { return detector_.detector->options().masks; }
 
-// The twelve numbers, and those of each class.
-Json evaluation_of(const std::vector<AnnotatedImage>& images,
-                   const std::vector<std::vector<Detection>>& found,
-                   const std::vector<std::string>& class_names, OverlapOf overlap) {
-  const CocoEvaluation evaluation =
-      evaluate_coco(images, found, {.class_count = std::ssize(class_names), .overlap = overlap});
-  Json json = scores_to_json(evaluation.all);
-  for (size_t i = 0; i < class_names.size(); ++i) {
-    json["classes"][class_names[i]] = scores_to_json(evaluation.classes[i]);
+  std::vector<std::vector<Detection>> find(
+      const std::vector<AnnotatedImage>& images,
+      const std::function<void(int64_t)>& progress) const override {
+    SearchedProposals proposals(outside_proposals_);
+    return detect_in(*detector_.detector, images, proposals, progress);
   }
-  return json;
-}
 
-Json evaluate_detector(const NamedDetector& detector, const std::vector<AnnotatedImage>& images,
-                       int64_t outside_proposals) {
-  const auto begin = std::chrono::steady_clock::now();
-  SearchedProposals proposals(outside_proposals);
-  const std::vector<std::vector<Detection>> found =
-      detect_in(*detector.detector, images, proposals,
-                counting_progress("images looked at", std::ssize(images)));
-  const double seconds =
-      std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-  Json report = {{"images", images.size()},
-                 {"seconds_per_image", seconds / static_cast<double>(images.size())},
-                 {"boxes", evaluation_of(images, found, detector.class_names, OverlapOf::kBoxes)}};
-  if (detector.detector->options().masks) {
-    report["masks"] = evaluation_of(images, found, detector.class_names, OverlapOf::kMasks);
+  std::vector<Detection> find(const Image& image) const override {
+    std::vector<at::Tensor> proposals;
+    if (!detector_.detector->options().proposes) {
+      proposals.push_back(SearchedProposals(outside_proposals_).of("", image));
+    }
+    return to_detections(detector_.detector->detect({image_tensor(image)}, proposals).front(),
+                         {image.width, image.height});
   }
-  return report;
-}
 
-std::string describe_scores(const Json& scores) {
-  return fmt::format("AP {:.3f}, AP50 {:.3f}, AP75 {:.3f}, AR100 {:.3f}",
-                     scores["ap"].get<double>(), scores["ap50"].get<double>(),
-                     scores["ap75"].get<double>(), scores["ar100"].get<double>());
-}
+ private:
+  NamedDetector detector_;
+  int64_t outside_proposals_;
+};
 
-std::string describe_report(const Json& report) {
-  std::string text = fmt::format("boxes {} ({} images)", describe_scores(report["boxes"]),
-                                 with_thousands(report["images"].get<int64_t>()));
-  if (report.contains("masks")) text += "; masks " + describe_scores(report["masks"]);
-  return text;
-}
-
-std::vector<Detection> likely(std::vector<Detection> detections, double score) {
-  std::erase_if(detections, [&](const Detection& d) { return d.score < score; });
-  return detections;
-}
-
-Json to_json(const Detection& detection, const std::vector<std::string>& class_names) {
-  const Box& box = detection.box;
-  Json json = {{"class", class_names.at(static_cast<size_t>(detection.label))},
-               {"score", detection.score},
-               {"box", {box.x1, box.y1, box.x2, box.y2}}};
-  if (detection.mask.has_value()) {
-    json["mask"] = {{"size", {detection.mask->height, detection.mask->width}},
-                    {"counts", mask_to_string(*detection.mask)}};
-  }
-  return json;
-}
-
-class DetectionKind final : public ModelKind {
+class DetectionKind final : public ObjectFinderKind {
  public:
   std::string name() const override { return "detector"; }
   std::string hint() const override { return "striate predict, evaluate and look anchors take it"; }
@@ -136,24 +84,14 @@ class DetectionKind final : public ModelKind {
   }
 
   bool holds(const Weights& weights) const override { return is_detector(weights); }
-  std::string data_spellings() const override { return "coco:DIR, voc:DIR or masks:DIR"; }
 
   void complete(RunConfig& config) const override {
     const DetectorOptions& usual = find_detector(config.model)->options;
     DetectionTaskOptions options = checked_task(config.recipe, [&](const Json& task, auto where) {
       return detection_task_options(task, usual, where);
     });
-    const DetectionData data =
-        read_detection_data(config.data, {.without_masks = !options.detector.masks});
-    for (const DetectionSplit split : {DetectionSplit::kTrain, DetectionSplit::kTest}) {
-      if (images_of(data, split).empty()) {
-        throw Error(fmt::format("{} has no images for its {} part", config.data,
-                                kDetectionSplitNames[static_cast<size_t>(split)]),
-                    "a run learns from one part and is tested on another");
-      }
-    }
-    config.class_names = data.class_names;
-    options.detector.classes = std::ssize(data.class_names);
+    config.class_names = classes_to_find(config.data);
+    options.detector.classes = std::ssize(config.class_names);
     config.recipe.task = striate::to_json(options);
   }
 
@@ -161,99 +99,9 @@ class DetectionKind final : public ModelKind {
     return shapes_of(options_of(config).detector);
   }
 
-  void check_initial(const RunConfig& config, const Weights& weights,
-                     const std::string& origin) const override {
-    if (load_detector(weights, origin).class_names != config.class_names) {
-      throw Error(fmt::format("{} knows other classes than {}", origin, config.data),
-                  "start from weights that were trained on the same classes");
-    }
-  }
-
   std::unique_ptr<Task> make_task(const RunConfig& config,
                                   const TrainerOptions& options) const override {
     return make_detection_task(config, options);
-  }
-
-  Json test(Task& task, const RunConfig& config) const override {
-    const DetectionTaskOptions options = options_of(config);
-    const DetectionData data =
-        read_detection_data(config.data, {.without_masks = !options.detector.masks});
-    return evaluate_detector(detector_of(task), images_of(data, DetectionSplit::kTest),
-                             options.outside_proposals);
-  }
-
-  std::string describe_test(const Json& test) const override { return describe_report(test); }
-
-  void add_to_report(const RunConfig& config, const Json& test, RunReport& report) const override {
-    const DetectionTaskOptions options = options_of(config);
-    report.facts.push_back({"Backbone", options.detector.backbone});
-    report.facts.push_back(
-        {"Time for an image", fmt::format("{:.3f} s", test["seconds_per_image"].get<double>())});
-    for (const auto& [name, scores] : test["boxes"]["classes"].items()) {
-      report.facts.push_back({"Test, " + name, describe_scores(scores)});
-    }
-  }
-
-  Json evaluate(const EvaluationRequest& request) const override {
-    const NamedDetector detector = open_detector(request.weights);
-    const DetectionData data =
-        read_detection_data(request.data, {.without_masks = !detector.detector->options().masks});
-    if (data.class_names != detector.class_names) {
-      throw Error(fmt::format("{} has other classes than {}", request.data, request.weights),
-                  "evaluate on data with the classes that the detector was trained on");
-    }
-    std::vector<AnnotatedImage> images = images_of(data, split_of(request.part));
-    if (images.empty()) {
-      throw Error(fmt::format("{} has no images for its {} part", request.data, request.part));
-    }
-    if (request.limit > 0 && request.limit < std::ssize(images)) {
-      images.resize(static_cast<size_t>(request.limit));
-    }
-    Json report = {{"data", request.data},
-                   {"part", request.part},
-                   {"weights", request.weights},
-                   {"model", detector.name}};
-    report.update(evaluate_detector(detector, images, DetectionTaskOptions().outside_proposals));
-    return report;
-  }
-
-  std::string describe_evaluation(const Json& e) const override {
-    std::string text =
-        fmt::format("{} on {}, {} part: {}\n", e["model"].get<std::string>(),
-                    e["data"].get<std::string>(), e["part"].get<std::string>(), describe_report(e));
-    for (const auto& [name, scores] : e["boxes"]["classes"].items()) {
-      text += fmt::format("  {}: {}\n", name, describe_scores(scores));
-    }
-    return text + fmt::format("{:.3f} s for an image\n", e["seconds_per_image"].get<double>());
-  }
-
-  void predict(const PredictionRequest& request) const override {
-    const NamedDetector detector = open_detector(request.weights);
-    Json report = Json::array();
-    std::string text;
-    for (const std::string& path : request.images) {
-      const Image image = read_image(path);
-      const std::vector<Detection> found =
-          likely(detections_in(*detector.detector, image), request.score.value_or(kShownScore));
-      Json entry = {{"image", path}, {"detections", Json::array()}};
-      text +=
-          fmt::format("{}: {}\n", path, found.empty() ? "nothing" : std::to_string(found.size()));
-      for (const Detection& detection : found) {
-        entry["detections"].push_back(to_json(detection, detector.class_names));
-        text += fmt::format("  {:.3f} {} ({:.0f}, {:.0f}) to ({:.0f}, {:.0f})\n", detection.score,
-                            detector.class_names[static_cast<size_t>(detection.label)],
-                            detection.box.x1, detection.box.y1, detection.box.x2, detection.box.y2);
-      }
-      if (request.out.has_value()) {
-        const fs::path file = fs::path(*request.out) / (fs::path(path).stem().string() + ".png");
-        write_file_atomically(file,
-                              encode_png(draw_detections(image, found, detector.class_names)));
-        entry["picture"] = file.string();
-        text += "  " + file.string() + "\n";
-      }
-      report.push_back(std::move(entry));
-    }
-    request.json ? print(report) : print(text);
   }
 
   void bench_training(const StepOptions& options) const override {
@@ -303,14 +151,15 @@ class DetectionKind final : public ModelKind {
     std::vector<at::Tensor> proposals;
   };
 
-  static std::vector<Detection> detections_in(Detector& detector, const Image& image) {
-    std::vector<at::Tensor> proposals;
-    if (!detector.options().proposes) {
-      SearchedProposals searched(DetectionTaskOptions().outside_proposals);
-      proposals.push_back(searched.of("", image));
-    }
-    return to_detections(detector.detect({image_tensor(image)}, proposals).front(),
-                         {image.width, image.height});
+  std::unique_ptr<ObjectFinder> load(const Weights& weights,
+                                     const std::string& origin) const override {
+    return std::make_unique<DetectorFinder>(load_detector(weights, origin),
+                                            DetectionTaskOptions().outside_proposals);
+  }
+
+  std::unique_ptr<ObjectFinder> trained_by(Task& task, const RunConfig& config) const override {
+    return std::make_unique<DetectorFinder>(detector_of(task),
+                                            options_of(config).outside_proposals);
   }
 };
 

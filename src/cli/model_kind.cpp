@@ -117,9 +117,12 @@ void ModelKind::bench_inference(const StepOptions& options) const {
 }
 
 const std::vector<const ModelKind*>& model_kinds() {
-  static const std::vector<const ModelKind*> kKinds = {
-      &language_models_kind(), &translation_models_kind(), &captioning_kind(), &draw_kind(),
-      &detection_kind()};
+  static const std::vector<const ModelKind*> kKinds = {&language_models_kind(),
+                                                       &translation_models_kind(),
+                                                       &captioning_kind(),
+                                                       &draw_kind(),
+                                                       &rcnn_kind(),
+                                                       &detection_kind()};
   return kKinds;
 }
 

@@ -121,6 +121,7 @@ const ModelKind& captioning_kind();
 const ModelKind& detection_kind();
 const ModelKind& draw_kind();
 const ModelKind& language_models_kind();
+const ModelKind& rcnn_kind();
 const ModelKind& translation_models_kind();
 
 const std::vector<const ModelKind*>& model_kinds();

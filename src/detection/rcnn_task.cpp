@@ -9,13 +9,13 @@
 #include <algorithm>
 #include <stdexcept>
 
-#include "detection/kept_proposals.h"
 #include "striate/base/cache.h"
 #include "striate/base/error.h"
 #include "striate/base/random.h"
 #include "striate/detection/average_precision.h"
 #include "striate/detection/box_coding.h"
 #include "striate/detection/detection_transforms.h"
+#include "striate/detection/selective_search.h"
 #include "striate/training/trainer.h"
 
 namespace striate {
@@ -39,6 +39,11 @@ struct Described {
   at::Tensor features;  // (R, D) float16
 };
 
+at::Tensor searched(const Image& image, const RcnnOptions& options) {
+  return box_tensor(selective_search(image, {.max_boxes = options.proposals}));
+}
+
+// All that features depend on of a network.
 std::string bytes_hash(const NamedTensors& tensors) {
   std::string all;
   for (const auto& [key, tensor] : tensors) {
@@ -60,7 +65,7 @@ class DescribedImages {
     const std::filesystem::path file = cache_file(cache_folder(), kFeatures, made_of(image, boxes));
     if (!std::filesystem::exists(file)) {
       const Image pixels = load_detection_sample(image).image;
-      const at::Tensor proposals = kept_proposals(image, pixels, rcnn_.options().proposals);
+      const at::Tensor proposals = searched(pixels, rcnn_.options());
       const at::Tensor regions = at::cat({boxes, proposals});
       const at::Tensor features = rcnn_.features(image_tensor(pixels), regions).to(at::kHalf);
       write_safetensors({.tensors = {{"regions", regions}, {"features", features}}, .metadata = {}},
@@ -193,15 +198,15 @@ const std::vector<RcnnEntry>& rcnns() {
       {"rcnn_alexnet",
        "the paper's network, pool5",
        "rcnn",
-       {.backbone = "alexnet", .node = "features.12", .region_size = 224, .grid = 6}},
+       {.backbone = "alexnet", .node = "features.12", .classes = 20, .grid = 6}},
       {"rcnn_vgg16",
        "the deeper network of its later version",
        "rcnn",
-       {.backbone = "vgg16", .node = "features.30", .region_size = 224, .grid = 7}},
+       {.backbone = "vgg16", .node = "features.30", .classes = 20, .grid = 7}},
       {"rcnn_squeezenet1_0",
        "a small network",
        "rcnn-small",
-       {.backbone = "squeezenet1_0", .node = "features.12.concat", .region_size = 224}}};
+       {.backbone = "squeezenet1_0", .node = "features.12.concat", .classes = 20}}};
   return kEntries;
 }
 
@@ -291,7 +296,7 @@ std::vector<std::vector<Detection>> detect_in(Rcnn& rcnn, const std::vector<Anno
 }
 
 std::vector<Detection> detect_in(Rcnn& rcnn, const Image& image) {
-  const at::Tensor regions = searched_proposals(image, rcnn.options().proposals);
+  const at::Tensor regions = searched(image, rcnn.options());
   const at::Tensor features = rcnn.features(image_tensor(image), regions);
   return detections_of(rcnn, {.regions = regions, .features = features},
                        {image.width, image.height});
