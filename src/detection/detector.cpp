@@ -150,15 +150,26 @@ class Detector::Parts {
   }
 
   at::Tensor propose(const at::Tensor& image) {
-    if (proposals_ == nullptr) {
-      throw std::invalid_argument(options.backbone + " has no proposal network here");
-    }
-    at::NoGradGuard no_grad;
     const ImageBatch batch = batch_images({image}, options, type);
-    const ProposalNetwork::Output output = proposals_->forward(backbone_.maps(batch.images), batch);
     const std::vector<at::Tensor> proposals =
-        proposals_->proposals(output, batch, options.evaluation_proposals);
+        proposals_->proposals(output_for(batch), batch, options.evaluation_proposals);
     return resize_boxes(proposals[0], batch.sizes[0], batch.originals[0]);
+  }
+
+  std::vector<at::Tensor> middle_anchors(const at::Tensor& image) {
+    const ImageBatch batch = batch_images({image}, options, type);
+    const ImageSize& size = batch.sizes[0];
+    std::vector<at::Tensor> result;
+    for (const at::Tensor& anchors : output_for(batch).anchors) {
+      const at::Tensor x = anchors.select(1, 0) + anchors.select(1, 2);
+      const at::Tensor y = anchors.select(1, 1) + anchors.select(1, 3);
+      const at::Tensor distance = (x - static_cast<double>(size.width)).square() +
+                                  (y - static_cast<double>(size.height)).square();
+      const int64_t count = options.anchors.per_place(result.size());
+      const int64_t place = distance.argmin().item<int64_t>() / count * count;
+      result.push_back(resize_boxes(anchors.narrow(0, place, count), size, batch.originals[0]));
+    }
+    return result;
   }
 
   const DetectorOptions options;

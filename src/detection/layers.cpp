@@ -11,7 +11,7 @@ at::Tensor ConvLayer::operator()(const at::Tensor& x) const {
   return convolve(op, ConvolutionAlgorithm::kAuto, x, weight, bias);
 }
 
-at::Tensor LinearLayer::operator()(const at::Tensor& x) const {
+at::Tensor DenseLayer::operator()(const at::Tensor& x) const {
   return at::linear(x, weight, bias);
 }
 
@@ -21,13 +21,13 @@ ConvLayer Layers::conv(const std::string& key, int64_t in, const Conv2d& op,
   return {op, add(key + ".weight", shape, start), add(key + ".bias", {op.out_channels}, {})};
 }
 
-LinearLayer Layers::enlarging(const std::string& key, int64_t in, int64_t out,
-                              const Initializer& start) {
+DenseLayer Layers::enlarging(const std::string& key, int64_t in, int64_t out,
+                             const Initializer& start) {
   return {add(key + ".weight", {in, out, 2, 2}, start), add(key + ".bias", {out}, {})};
 }
 
-LinearLayer Layers::linear(const std::string& key, int64_t in, int64_t out,
-                           const Initializer& start) {
+DenseLayer Layers::linear(const std::string& key, int64_t in, int64_t out,
+                          const Initializer& start) {
   return {add(key + ".weight", {out, in}, start), add(key + ".bias", {out}, {})};
 }
 

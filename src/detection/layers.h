@@ -19,7 +19,7 @@ struct ConvLayer {
   at::Tensor operator()(const at::Tensor& x) const;
 };
 
-struct LinearLayer {
+struct DenseLayer {
   at::Tensor weight;
   at::Tensor bias;
 
@@ -34,8 +34,8 @@ class Layers {
 
   ConvLayer conv(const std::string& key, int64_t in, const Conv2d& op, const Initializer& start);
   /// A convolution whose stride is its kernel's size, transposed.
-  LinearLayer enlarging(const std::string& key, int64_t in, int64_t out, const Initializer& start);
-  LinearLayer linear(const std::string& key, int64_t in, int64_t out, const Initializer& start);
+  DenseLayer enlarging(const std::string& key, int64_t in, int64_t out, const Initializer& start);
+  DenseLayer linear(const std::string& key, int64_t in, int64_t out, const Initializer& start);
 
   const NamedTensors& tensors() const { return tensors_; }
 

@@ -23,7 +23,7 @@ class MaskHead {
 
  private:
   std::vector<ConvLayer> layers_;
-  LinearLayer enlarge_;
+  DenseLayer enlarge_;
   ConvLayer logits_;
 };
 

@@ -35,7 +35,7 @@ at::Tensor match(const at::Tensor& overlaps, const MatchOptions& options) {
   return at::where((overlaps == best).any(0), nearest, result);
 }
 
-Sample draw_balanced(const at::Tensor& labels, const SampleOptions& options, Random& random) {
+BoxSample draw_balanced(const at::Tensor& labels, const SampleOptions& options, Random& random) {
   std::vector<int64_t> positive;
   std::vector<int64_t> negative;
   const at::Tensor own = labels.contiguous();
@@ -46,7 +46,7 @@ Sample draw_balanced(const at::Tensor& labels, const SampleOptions& options, Ran
   }
   const auto most =
       static_cast<int64_t>(static_cast<double>(options.count) * options.positive_share);
-  Sample sample{.positive = drawn(positive, most, random), .negative = {}};
+  BoxSample sample{.positive = drawn(positive, most, random), .negative = {}};
   sample.negative = drawn(negative, options.count - sample.positive.numel(), random);
   return sample;
 }

@@ -114,7 +114,7 @@ void ProposalNetwork::add_losses(const Output& output, const std::vector<at::Ten
     const auto index = static_cast<int64_t>(image);
     const at::Tensor matched = match(box_overlaps(boxes[image], anchors), options_.anchor_match);
     const at::Tensor labels = at::where(matched >= 0, 1, at::where(matched == kBetween, -1, 0));
-    const Sample sample = draw_balanced(labels, options_.anchor_sample, random);
+    const BoxSample sample = draw_balanced(labels, options_.anchor_sample, random);
     sampled += sample.positive.numel() + sample.negative.numel();
     const at::Tensor places = at::cat({sample.positive, sample.negative});
     const at::Tensor logits = objectness[index].index_select(0, places);

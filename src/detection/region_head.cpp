@@ -72,7 +72,7 @@ RegionHead::Output RegionHead::forward(const at::Tensor& values) {
     x = part_->outputs(x).front().flatten(1);
   } else {
     x = x.flatten(1);
-    for (const LinearLayer& layer : hidden_) x = rectified(layer(x));
+    for (const DenseLayer& layer : hidden_) x = rectified(layer(x));
   }
   return {.logits = logits_(x), .codes = codes_(x)};
 }
@@ -90,7 +90,7 @@ SampledRegions RegionHead::sample(const std::vector<at::Tensor>& proposals,
       const at::Tensor of_objects = targets[image].labels.index_select(0, matched.clamp_min(0)) + 1;
       labels = at::where(matched >= 0, of_objects, labels);
     }
-    const Sample sample = draw_balanced(labels, options_.region_sample, random);
+    const BoxSample sample = draw_balanced(labels, options_.region_sample, random);
     const at::Tensor places = std::get<0>(at::cat({sample.positive, sample.negative}).sort());
     sampled.regions.push_back(all.index_select(0, places));
     sampled.labels.push_back(labels.index_select(0, places));

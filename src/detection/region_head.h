@@ -56,9 +56,9 @@ class RegionHead {
  private:
   const DetectorOptions& options_;
   std::unique_ptr<NetworkPart> part_;
-  std::vector<LinearLayer> hidden_;
-  LinearLayer logits_;
-  LinearLayer codes_;
+  std::vector<DenseLayer> hidden_;
+  DenseLayer logits_;
+  DenseLayer codes_;
 };
 
 }  // namespace striate

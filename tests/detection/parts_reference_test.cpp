@@ -169,7 +169,7 @@ TEST(DetectionPartsTest, ASampleHasItsSharesAndIsRepeated) {
     Random random({seed});
     return draw_balanced(labels, {.count = 256, .positive_share = 0.25}, random);
   };
-  const Sample sample = draw(1);
+  const BoxSample sample = draw(1);
   EXPECT_EQ(sample.positive.numel(), 64);
   EXPECT_EQ(sample.negative.numel(), 192);
   EXPECT_TRUE((labels.index_select(0, sample.positive) == 2).all().item<bool>());

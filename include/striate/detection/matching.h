@@ -27,13 +27,13 @@ struct SampleOptions {
   double positive_share = 0.5;  ///< at most so many of them stand for objects
 };
 /// Indices in rising order, int64.
-struct Sample {
+struct BoxSample {
   at::Tensor positive;
   at::Tensor negative;
 };
 /// Draws boxes to train on, from `labels`: (N) int64, above 0 for an object, 0 for background,
 /// below for neither. What is missing of objects is filled up by background. Source:
 /// girshick2015, 2.3; ren2015, 3.1.3.
-Sample draw_balanced(const at::Tensor& labels, const SampleOptions& options, Random& random);
+BoxSample draw_balanced(const at::Tensor& labels, const SampleOptions& options, Random& random);
 
 }  // namespace striate
