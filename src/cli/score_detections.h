@@ -12,6 +12,8 @@ struct DetectionFiles {
   std::string instances;
   bool masks = false;
   bool lenient = false;
+  bool errors = false;  // why average precision is not one
+  std::string plot;     // an SVG of precision and recall; empty: none
 };
 
 /// COCO's twelve numbers, VOC's for boxes, and each class's.

@@ -21,7 +21,7 @@ namespace striate {
 namespace {
 
 constexpr double kBlur = 0.8;
-constexpr int64_t kSmallestRegion = 100;  // pixels
+constexpr int64_t kSmallestRegion = 50;  // pixels
 
 using Color = std::array<float, 3>;
 
@@ -39,7 +39,7 @@ Color hsv(const Color& rgb) {
   } else {
     sixth = (r - g) / range + 4;
   }
-  return {sixth * 255 / 6, range / highest * 255, highest};
+  return {sixth * 30, range / highest * 255, highest};
 }
 
 float linear(float value) {
@@ -97,11 +97,12 @@ Diversity diversity_of(SelectiveSearchMode mode) {
   const Similarity all{.color = true, .texture = true, .size = true, .fill = true};
   const Similarity without_color{.texture = true, .size = true, .fill = true};
   if (mode == SelectiveSearchMode::kFast) {
-    return {
-        .colors = {{hsv, 3}, {lab, 3}}, .scales = {150, 300}, .similarities = {all, without_color}};
+    return {.colors = {{hsv, 3}, {lab, 3}},
+            .scales = {150, 300, 450},
+            .similarities = {all, without_color}};
   }
   return {.colors = {{hsv, 3}, {lab, 3}, {rgi, 3}, {hue, 1}, {grey, 1}},
-          .scales = {150, 300, 450, 600},
+          .scales = {150, 300, 450, 600, 750},
           .similarities = {all, without_color, {.fill = true}, {.size = true}}};
 }
 
