@@ -96,7 +96,7 @@ void add_proposals_mode(CLI::App& bench) {
   command->add_option("--split", options->split, "train, validation or test")
       ->check(CLI::IsMember({"train", "validation", "test"}))
       ->capture_default_str();
-  command->add_option("--mode", options->mode, "fast (8 groupings) or quality (80)")
+  command->add_option("--mode", options->mode, "fast (12 groupings) or quality (100)")
       ->check(CLI::IsMember({"fast", "quality"}))
       ->capture_default_str();
   command->add_option("--boxes", options->boxes, "At most so many an image; 0: all")

@@ -1,7 +1,7 @@
 // Selective Search for Object Recognition. Uijlings, van de Sande, Gevers, Smeulders, 2013.
 // https://doi.org/10.1007/s11263-013-0620-5
-// Departures: the scales and the smallest region of the first segmentation are those of OpenCV's
-// implementation, whose images are not resized either; colours lie in [0, 255].
+// Departures: the scales of the first segmentation are those of OpenCV's implementation, whose
+// images are not resized either; its smallest region is chosen here.
 
 #include "striate/detection/selective_search.h"
 
@@ -25,7 +25,7 @@ constexpr int64_t kSmallestRegion = 50;  // pixels
 
 using Color = std::array<float, 3>;
 
-// Colours in [0, 255]; hue is the angle over 256 steps.
+// Colours in [0, 255]; hue is half the angle in degrees, as in OpenCV.
 Color hsv(const Color& rgb) {
   const auto [r, g, b] = rgb;
   const float highest = std::max({r, g, b});

@@ -8,8 +8,8 @@
 
 namespace striate {
 
-/// How many ways of segmenting and grouping are joined: uijlings2013's "fast" has 8, its "quality"
-/// 80.
+/// How many ways of segmenting and grouping are joined: 12 or 100, as in OpenCV (8 and 80 in
+/// uijlings2013, which has fewer scales).
 enum class SelectiveSearchMode { kFast, kQuality };
 
 struct SelectiveSearchOptions {
