@@ -18,7 +18,8 @@ Graph branched() {
   const Value a = conv("a", graph.input());
   const Value b = conv("b", a);
   graph.set_output("side", conv("c", a));
-  graph.set_output("sum", s.add(conv("d", b), conv("e", b)));
+  const Value d = conv("d", b);
+  graph.set_output("sum", s.add(d, conv("e", b)));
   graph.initialization.exceptions = {{"a.weight", {}}, {"d.weight", {}}};
   return graph;
 }
