@@ -25,38 +25,32 @@ struct Options {
   bool json = false;
 };
 
-// Boxes to draw, and what they are called.
-struct NamedBoxes {
-  std::vector<Detection> boxes;
-  std::vector<std::string> names;
-};
+// Boxes (N, 4) of each of a detector's maps, or of all together.
+using Boxes = std::vector<at::Tensor>;
 
-void add_boxes(NamedBoxes& named, const at::Tensor& boxes, const std::string& name) {
-  const at::Tensor sides = boxes.to(at::kDouble).contiguous();
-  const auto* side = sides.const_data_ptr<double>();
-  for (int64_t i = 0; i < sides.size(0); ++i, side += 4) {
-    named.boxes.push_back({.box = {side[0], side[1], side[2], side[3]},
-                           .label = std::ssize(named.names),
-                           .score = 1});
+Boxes anchors_of(Detector& detector, const Image& image, const Options&) {
+  return detector.middle_anchors(image_tensor(image));
+}
+
+Boxes proposals_of(Detector& detector, const Image& image, const Options& options) {
+  return {detector.propose(image_tensor(image)).slice(0, 0, options.count)};
+}
+
+// Those of a map are of one colour.
+std::vector<Instance> to_draw(const Boxes& boxes) {
+  std::vector<Instance> instances;
+  for (size_t map = 0; map < boxes.size(); ++map) {
+    const at::Tensor sides = boxes[map].to(at::kDouble).contiguous();
+    const auto* side = sides.const_data_ptr<double>();
+    for (int64_t i = 0; i < sides.size(0); ++i, side += 4) {
+      instances.push_back(
+          {.box = {side[0], side[1], side[2], side[3]}, .label = static_cast<int64_t>(map)});
+    }
   }
-  named.names.push_back(name);
+  return instances;
 }
 
-NamedBoxes anchors_of(Detector& detector, const Image& image, const Options&) {
-  NamedBoxes named;
-  for (const at::Tensor& anchors : detector.middle_anchors(image_tensor(image))) {
-    add_boxes(named, anchors, fmt::format("map {}", named.names.size() + 1));
-  }
-  return named;
-}
-
-NamedBoxes proposals_of(Detector& detector, const Image& image, const Options& options) {
-  NamedBoxes named;
-  add_boxes(named, detector.propose(image_tensor(image)).slice(0, 0, options.count), "proposal");
-  return named;
-}
-
-using Find = std::function<NamedBoxes(Detector&, const Image&, const Options&)>;
+using Find = std::function<Boxes(Detector&, const Image&, const Options&)>;
 
 void draw(const Options& options, const std::string& what, const Find& find) {
   const NamedDetector detector = open_detector(options.weights);
@@ -68,15 +62,18 @@ void draw(const Options& options, const std::string& what, const Find& find) {
   std::string text;
   for (const std::string& path : options.images) {
     const Image image = read_image(path);
-    const NamedBoxes named = find(*detector.detector, image, options);
+    const Boxes boxes = find(*detector.detector, image, options);
+    const std::vector<Instance> drawn = to_draw(boxes);
+    const std::vector<std::string> no_labels(boxes.size());
     const fs::path file =
         fs::path(options.out) / fmt::format("{}-{}.png", what, fs::path(path).stem().string());
-    write_file_atomically(file, encode_png(draw_detections(image, named.boxes, named.names)));
+    write_file_atomically(file, encode_png(draw_instances(image, drawn, no_labels)));
     Json entry = {{"file", file.string()}, {"boxes", Json::array()}};
-    for (const Detection& found : named.boxes) {
-      entry["boxes"].push_back({found.box.x1, found.box.y1, found.box.x2, found.box.y2});
+    for (const Instance& instance : drawn) {
+      const Box& box = instance.box;
+      entry["boxes"].push_back({box.x1, box.y1, box.x2, box.y2});
     }
-    text += fmt::format("{}  {} boxes\n", file.string(), named.boxes.size());
+    text += fmt::format("{}  {} boxes\n", file.string(), drawn.size());
     files.push_back(std::move(entry));
   }
   options.json ? print(Json{{"files", files}}) : print(text);

@@ -131,7 +131,9 @@ Image draw(const Image& image, const std::vector<Drawn>& objects) {
     if (*object.mask) canvas.tint(**object.mask, object.color);
   }
   for (const Drawn& object : objects) canvas.frame(*object.box, object.color);
-  for (const Drawn& object : objects) canvas.label(*object.box, object.color, object.text);
+  for (const Drawn& object : objects) {
+    if (!object.text.empty()) canvas.label(*object.box, object.color, object.text);
+  }
   return canvas.finish();
 }
 

@@ -15,7 +15,8 @@ namespace striate {
 Image draw_detections(const Image& image, const std::vector<Detection>& detections,
                       const std::vector<std::string>& class_names);
 
-/// The same of what people marked, without scores; ignored objects are grey.
+/// The same of what people marked, without scores; ignored objects are grey, and classes without
+/// a name have no label.
 Image draw_instances(const Image& image, const std::vector<Instance>& instances,
                      const std::vector<std::string>& class_names);
 
