@@ -169,6 +169,22 @@ FolderLock::~FolderLock() {
   ::close(descriptor_);
 }
 
+fs::path only_file(const fs::path& folder, const std::string& begin, const std::string& end) {
+  fs::path found;
+  if (!fs::is_directory(folder)) return found;
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
+    const std::string name = entry.path().filename().string();
+    if (!name.starts_with(begin) || !name.ends_with(end)) continue;
+    if (!found.empty()) {
+      throw FormatError(
+          fmt::format("{} holds {} and {}", folder.string(), found.filename().string(), name),
+          "keep one of them there");
+    }
+    found = entry.path();
+  }
+  return found;
+}
+
 void remove_partial_files(const fs::path& folder) {
   for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
     const bool partial = entry.path().filename().string().find(kPartialMark) != std::string::npos;

@@ -11,6 +11,7 @@
 #include "detection/coco_json.h"
 #include "detection/detection_readers.h"
 #include "striate/base/error.h"
+#include "striate/base/file.h"
 
 namespace striate {
 
@@ -161,22 +162,6 @@ class CocoFile {
   std::vector<PendingMask> pending_;
 };
 
-// The one file of a split; empty where there is none.
-fs::path file_of_split(const fs::path& folder, const std::string& split) {
-  fs::path found;
-  for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
-    const std::string name = entry.path().filename().string();
-    if (!name.starts_with(kPrefix + split) || !name.ends_with(".json")) continue;
-    if (!found.empty()) {
-      throw FormatError(
-          fmt::format("{} holds {} and {}", folder.string(), found.filename().string(), name),
-          "keep one of them there");
-    }
-    found = entry.path();
-  }
-  return found;
-}
-
 // Names the classes by the categories of a file, and gives each its label.
 std::map<int64_t, int64_t> take_categories(const CocoFile& file, const fs::path& path,
                                            DetectionData& data) {
@@ -215,7 +200,7 @@ DetectionData read_coco(const fs::path& folder, const DetectionDataOptions& opti
   DetectionData data;
   const std::array<std::string, 3> words = {"train", "val", "test"};
   for (size_t i = 0; i < words.size(); ++i) {
-    const fs::path path = file_of_split(annotations, words[i]);
+    const fs::path path = only_file(annotations, kPrefix + words[i], ".json");
     if (!path.empty()) read_file_of(static_cast<DetectionSplit>(i), path, folder, options, data);
   }
   return data;

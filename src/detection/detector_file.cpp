@@ -2,26 +2,17 @@
 
 #include <fmt/format.h>
 
+#include "detection/finder_metadata.h"
 #include "striate/base/error.h"
 
 namespace striate {
 
 namespace {
 
-constexpr const char* kModelKey = "striate.model";
 constexpr const char* kDetectorKey = "striate.detector";
-constexpr const char* kClassesKey = "striate.detector_classes";
 constexpr const char* kScores = "roi_heads.box_predictor.cls_score.weight";
 constexpr const char* kPyramid = "backbone.body.layer4.2.bn3.weight";
 constexpr const char* kMasks = "roi_heads.mask_predictor.mask_fcn_logits.weight";
-
-const std::string& text_of(const Weights& weights, const char* key, const std::string& origin) {
-  const auto found = weights.metadata.find(key);
-  if (found == weights.metadata.end()) {
-    throw FormatError(fmt::format("{} does not say its {}", origin, key));
-  }
-  return found->second;
-}
 
 NamedDetector assemble(const std::string& name, const DetectorOptions& options,
                        std::vector<std::string> class_names, const Weights& weights) {
@@ -46,9 +37,9 @@ NamedDetector published(const Weights& weights) {
 
 std::map<std::string, std::string> detector_metadata(const NamedDetector& detector) {
   return {{"format", "pt"},
-          {kModelKey, detector.name},
+          {kFinderModelKey, detector.name},
           {kDetectorKey, to_json(detector.detector->options()).dump()},
-          {kClassesKey, Json(detector.class_names).dump()}};
+          {kFinderClassesKey, Json(detector.class_names).dump()}};
 }
 
 bool is_detector(const Weights& weights) {
@@ -62,23 +53,12 @@ NamedDetector load_detector(const Weights& weights, const std::string& origin) {
                       "striate train faster_rcnn_squeezenet1_0 --data DATA makes one");
   }
   if (!weights.metadata.contains(kDetectorKey)) return published(weights);
-  const std::string name = text_of(weights, kModelKey, origin);
+  const std::string name = metadata_text(weights, kFinderModelKey, origin);
   const DetectorEntry* const entry = find_detector(name);
   if (entry == nullptr) throw LookupError(fmt::format("{}: {} is no detector", origin, name));
   const DetectorOptions options = detector_options(
-      parse_json(text_of(weights, kDetectorKey, origin), origin), entry->options, origin);
-  std::vector<std::string> class_names;
-  try {
-    class_names =
-        parse_json(text_of(weights, kClassesKey, origin), origin).get<std::vector<std::string>>();
-  } catch (const Json::exception& error) {
-    throw FormatError(fmt::format("{}: its classes are damaged: {}", origin, error.what()));
-  }
-  if (std::ssize(class_names) != options.classes) {
-    throw FormatError(
-        fmt::format("{} names {} classes of {}", origin, class_names.size(), options.classes));
-  }
-  return assemble(name, options, std::move(class_names), weights);
+      parse_json(metadata_text(weights, kDetectorKey, origin), origin), entry->options, origin);
+  return assemble(name, options, kept_class_names(weights, options.classes, origin), weights);
 }
 
 }  // namespace striate

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include "detection/finder_metadata.h"
 #include "striate/base/cache.h"
 #include "striate/base/error.h"
 #include "striate/base/random.h"
@@ -22,9 +23,7 @@ namespace striate {
 
 namespace {
 
-constexpr const char* kModelKey = "striate.model";
 constexpr const char* kRcnnKey = "striate.rcnn";
-constexpr const char* kClassesKey = "striate.detector_classes";
 constexpr const char* kFeatures = "regions";
 
 const RcnnEntry& entry_of(const std::string& name) {
@@ -217,9 +216,9 @@ const RcnnEntry* find_rcnn(const std::string& name) {
 
 std::map<std::string, std::string> rcnn_metadata(const NamedRcnn& rcnn) {
   return {{"format", "pt"},
-          {kModelKey, rcnn.name},
+          {kFinderModelKey, rcnn.name},
           {kRcnnKey, to_json(rcnn.rcnn->options()).dump()},
-          {kClassesKey, Json(rcnn.class_names).dump()}};
+          {kFinderClassesKey, Json(rcnn.class_names).dump()}};
 }
 
 bool is_rcnn(const Weights& weights) {
@@ -231,28 +230,14 @@ NamedRcnn load_rcnn(const Weights& weights, const std::string& origin) {
     throw LookupError(origin + " holds no R-CNN",
                       "striate train rcnn_squeezenet1_0 --data DATA makes one");
   }
-  const auto text = [&](const char* key) {
-    const auto found = weights.metadata.find(key);
-    if (found == weights.metadata.end()) {
-      throw FormatError(fmt::format("{} does not say its {}", origin, key));
-    }
-    return found->second;
-  };
-  const RcnnEntry& entry = entry_of(text(kModelKey));
-  const Json json = parse_json(text(kRcnnKey), origin);
+  const RcnnEntry& entry = entry_of(metadata_text(weights, kFinderModelKey, origin));
+  const Json json = parse_json(metadata_text(weights, kRcnnKey, origin), origin);
   JsonReader reader(json, origin);
   const RcnnOptions options = read_rcnn_options(reader, entry.options);
   reader.finish();
-  NamedRcnn loaded{.name = entry.name, .rcnn = {}, .class_names = {}};
-  try {
-    loaded.class_names = parse_json(text(kClassesKey), origin).get<std::vector<std::string>>();
-  } catch (const Json::exception& error) {
-    throw FormatError(fmt::format("{}: its classes are damaged: {}", origin, error.what()));
-  }
-  if (std::ssize(loaded.class_names) != options.classes) {
-    throw FormatError(fmt::format("{} names {} classes of {}", origin, loaded.class_names.size(),
-                                  options.classes));
-  }
+  NamedRcnn loaded{.name = entry.name,
+                   .rcnn = {},
+                   .class_names = kept_class_names(weights, options.classes, origin)};
   loaded.rcnn = std::make_shared<Rcnn>(options, /*seed=*/1);
   loaded.rcnn->load(weights);
   return loaded;

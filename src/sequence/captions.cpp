@@ -7,6 +7,7 @@
 #include "sequence/caption_collector.h"
 #include "sequence/unicode.h"
 #include "striate/base/error.h"
+#include "striate/base/file.h"
 #include "striate/sequence/sentence_pairs.h"
 
 namespace striate {
@@ -21,23 +22,6 @@ constexpr const char* kLayouts =
 
 std::string name_of(CaptionSplit split) {
   return kCaptionSplitNames[static_cast<size_t>(split)];
-}
-
-// The one file of a folder whose name begins and ends so; empty where there is none.
-fs::path only_file(const fs::path& folder, const std::string& prefix) {
-  fs::path found;
-  if (!fs::is_directory(folder)) return found;
-  for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
-    const std::string name = entry.path().filename().string();
-    if (!name.starts_with(prefix) || !name.ends_with(".json")) continue;
-    if (!found.empty()) {
-      throw FormatError(
-          fmt::format("{} holds {} and {}", folder.string(), found.filename().string(), name),
-          "keep one of them there");
-    }
-    found = entry.path();
-  }
-  return found;
 }
 
 std::vector<std::string> split_at_tabs(const std::string& line) {
@@ -77,8 +61,8 @@ void collect_table(const fs::path& folder, const fs::path& file, CaptionCollecto
 }
 
 void collect_all_of_coco(const fs::path& folder, CaptionCollector& collector) {
-  const fs::path train = only_file(folder / "annotations", "captions_train");
-  const fs::path validation = only_file(folder / "annotations", "captions_val");
+  const fs::path train = only_file(folder / "annotations", "captions_train", ".json");
+  const fs::path validation = only_file(folder / "annotations", "captions_val", ".json");
   if (train.empty() && validation.empty()) {
     throw FormatError(fmt::format("{} holds no captions", folder.string()), kLayouts);
   }
@@ -150,7 +134,7 @@ CaptionData read_captions(const fs::path& folder, CaptionOptions options) {
   }
   CaptionCollector collector(options);
   const fs::path table = folder / "captions.tsv";
-  const fs::path karpathy = only_file(folder, "dataset");
+  const fs::path karpathy = only_file(folder, "dataset", ".json");
   if (fs::exists(table)) {
     collect_table(folder, table, collector);
   } else if (!karpathy.empty()) {

@@ -105,6 +105,17 @@ TEST_F(FileTest, PartialFilesOfAKilledProcessAreRemoved) {
   EXPECT_EQ(read_text(folder_ / "weights.safetensors"), "whole");
 }
 
+TEST_F(FileTest, TheOnlyFileOfAKindIsFound) {
+  EXPECT_EQ(only_file(folder_ / "nowhere", "part_", ".json"), fs::path());
+  EXPECT_EQ(only_file(folder_, "part_", ".json"), fs::path());
+  for (const char* name : {"part_1.txt", "other.json", "part_1.json"}) {
+    write_file_atomically(folder_ / name, std::string("x"));
+  }
+  EXPECT_EQ(only_file(folder_, "part_", ".json"), folder_ / "part_1.json");
+  write_file_atomically(folder_ / "part_2.json", std::string("x"));
+  EXPECT_THROW(only_file(folder_, "part_", ".json"), FormatError);
+}
+
 TEST_F(FileTest, AFolderIsLockedOnce) {
   {
     const FolderLock lock(folder_ / "run");

@@ -33,6 +33,12 @@ struct MapOptions {
   bool copy_on_write = false;
 };
 
+/// The file of a folder whose name begins and ends so; empty: there is none, or no
+/// such folder.
+/// @throws FormatError  there are several.
+std::filesystem::path only_file(const std::filesystem::path& folder, const std::string& begin,
+                                const std::string& end);
+
 /// A lock on a folder that ends with the object, or with the process however that ends.
 class FolderLock {
  public:
