@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <set>
 
 #include "cli/command.h"
 #include "cli/progress.h"
@@ -80,6 +81,20 @@ Json to_json(const Detection& detection, const std::vector<std::string>& class_n
   return json;
 }
 
+fs::path picture_of(const fs::path& folder, const fs::path& image) {
+  return folder / fmt::format("found-{}.png", image.stem().string());
+}
+
+void check_pictures(const PredictionRequest& request) {
+  if (!request.out.has_value()) return;
+  std::set<fs::path> pictures;
+  for (const std::string& path : request.images) {
+    if (pictures.insert(picture_of(*request.out, path)).second) continue;
+    throw UsageError(fmt::format("two images are called {}", fs::path(path).stem().string()),
+                     "ask for them one after the other, with another --out");
+  }
+}
+
 std::string describe(const Json& detection) {
   const auto box = detection["box"].get<std::vector<double>>();
   return fmt::format("  {:.3f} {} ({:.0f}, {:.0f}) to ({:.0f}, {:.0f})\n",
@@ -143,6 +158,7 @@ Json ObjectFinderKind::evaluate(const EvaluationRequest& request) const {
                 "evaluate on data with the classes that it was trained on");
   }
   std::vector<AnnotatedImage> images = images_of(data, split_of(request.part));
+  if (finder->finds_masks()) need_masks(images);
   if (images.empty()) {
     throw Error(fmt::format("{} has no images for its {} part", request.data, request.part));
   }
@@ -172,6 +188,7 @@ void ObjectFinderKind::predict(const PredictionRequest& request) const {
   const std::unique_ptr<ObjectFinder> finder = load(read_weights(file), file.string());
   Json report = Json::array();
   std::string text;
+  check_pictures(request);
   for (const std::string& path : request.images) {
     const Image image = read_image(path);
     std::vector<Detection> found = finder->find(image);
@@ -185,7 +202,7 @@ void ObjectFinderKind::predict(const PredictionRequest& request) const {
       text += describe(entry["detections"].back());
     }
     if (request.out.has_value()) {
-      const fs::path picture = fs::path(*request.out) / (fs::path(path).stem().string() + ".png");
+      const fs::path picture = picture_of(*request.out, path);
       write_file_atomically(picture,
                             encode_png(draw_detections(image, found, finder->class_names())));
       entry["picture"] = picture.string();

@@ -32,7 +32,9 @@ Graph with_eps(const Graph& graph, double eps) {
 }
 
 Graph graph_of(const DetectorOptions& options, const GraphPart& part) {
-  return part_of(with_eps(build_model(options.backbone), options.batch_norm_eps), part);
+  const Graph whole = build_model(options.backbone);
+  if (options.batch_norm_eps < 0) return part_of(whole, part);
+  return part_of(with_eps(whole, options.batch_norm_eps), part);
 }
 
 std::shared_ptr<Network> make_network(const Graph& graph, std::optional<uint64_t> seed) {
@@ -110,6 +112,7 @@ void NetworkPart::append_tensors(const std::string& prefix, NamedTensors& tensor
 
 Backbone::Backbone(const DetectorOptions& options, std::optional<uint64_t> seed, Layers& layers)
     : body_(options, {.ends = options.maps}, seed), channels_(options.pyramid_channels) {
+  if (!options.freeze_up_to.empty()) build_model(options.backbone).find(options.freeze_up_to);
   if (channels_ == 0) {
     if (options.maps.size() != 1) {
       throw std::invalid_argument("without a feature pyramid a detector has one feature map");

@@ -74,9 +74,19 @@ void drop_object(const std::string& place, const std::string& problem,
                  const DetectionDataOptions& options, DetectionData& data) {
   if (!options.lenient) {
     throw FormatError(fmt::format("{} {}", place, problem),
-                      "correct or remove it; --lenient leaves such objects out and counts them");
+                      "correct or remove it; striate score --lenient leaves such objects out");
   }
   ++data.dropped;
+}
+
+void need_masks(const std::vector<AnnotatedImage>& images) {
+  for (const AnnotatedImage& image : images) {
+    for (const Instance& instance : image.instances) {
+      if (instance.ignored || instance.mask.has_value()) continue;
+      throw FormatError(fmt::format("{} has an object without a mask", image.path.string()),
+                        "mark all objects, or train and evaluate a detector without masks");
+    }
+  }
 }
 
 void need_image(const fs::path& path, const DetectionDataOptions& options) {

@@ -30,6 +30,9 @@ DetectionData open_run_data(const RunConfig& config, const DetectionTaskOptions&
     throw FormatError(fmt::format("{} has other classes than when the run began", config.data),
                       "bring back the data that the run was started with");
   }
+  for (const std::vector<AnnotatedImage>& part : data.splits) {
+    if (options.detector.masks) need_masks(part);
+  }
   std::vector<AnnotatedImage>& training = data.splits[static_cast<size_t>(DetectionSplit::kTrain)];
   if (config.limit > 0 && config.limit < std::ssize(training)) {
     training.resize(static_cast<size_t>(config.limit));
@@ -136,6 +139,7 @@ class DetectionTask final : public Task {
         evaluate_coco(held_out, found,
                       {.class_count = options_.detector.classes, .overlap = overlap})
             .all.ap;
+    if (precision < 0) return {};  // there is no object
     return {.accuracy = precision, .score = precision};
   }
 

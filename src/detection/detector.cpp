@@ -41,9 +41,12 @@ void check_targets(const std::vector<at::Tensor>& images,
     throw std::invalid_argument("a detector is trained on images with a target each");
   }
   for (const DetectionTarget& target : targets) {
+    if (target.labels.size(0) != target.boxes.size(0)) {
+      throw std::invalid_argument("a target needs as many labels as boxes");
+    }
     if (target.boxes.size(0) == 0) continue;
     const at::Tensor sides = target.boxes.slice(1, 2) - target.boxes.slice(1, 0, 2);
-    if (!(sides > 0).all().item<bool>()) {
+    if (!(sides > 0).all().item<bool>() || !target.boxes.isfinite().all().item<bool>()) {
       throw std::invalid_argument("a box to train on is empty, reversed or not finite");
     }
     if (target.labels.min().item<int64_t>() < 0 || target.labels.max().item<int64_t>() >= classes) {

@@ -63,7 +63,7 @@ void check(const DetectorOptions& o, const JsonReader& reader) {
                                    {"mask_region_size", o.mask_region_size},
                                    {"mask_channels", o.mask_channels}}) {
     if (value < 1 || value > (1 << 20)) {
-      throw reader.error(key, fmt::format("must be at least 1, got {}", value));
+      throw reader.error(key, fmt::format("must be in [1, {}], got {}", 1 << 20, value));
     }
   }
   for (const auto& [key, value] : {std::pair{"anchor_foreground", o.anchor_match.foreground},
@@ -83,8 +83,11 @@ void check(const DetectorOptions& o, const JsonReader& reader) {
                                    {"classes", o.classes},
                                    {"sampling_ratio", o.sampling_ratio},
                                    {"mask_layers", o.mask_layers}}) {
-    if (value < 0) throw reader.error(key, fmt::format("must be at least 0, got {}", value));
+    if (value < 0 || value > (1 << 16)) {
+      throw reader.error(key, fmt::format("must be in [0, {}], got {}", 1 << 16, value));
+    }
   }
+  if (o.maps.empty()) throw reader.error("maps", "must name a node at least");
   const auto positive = [](double value) { return value > 0; };
   for (const std::vector<double>& sizes : o.anchors.sizes) {
     if (!std::ranges::all_of(sizes, positive))

@@ -37,7 +37,7 @@ std::vector<fs::path> pictures(const fs::path& folder) {
   return files;
 }
 
-// By the hash of their names: what a folder is for does not depend on the other folders' names.
+// In the order of their names' hashes: the same folders are always split alike.
 std::array<std::vector<fs::path>, 3> split_folders(std::vector<fs::path> folders) {
   std::ranges::sort(folders, {}, [](const fs::path& folder) {
     return std::pair(hash_name(folder.filename().c_str()), folder);

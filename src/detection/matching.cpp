@@ -31,7 +31,9 @@ at::Tensor match(const at::Tensor& overlaps, const MatchOptions& options) {
   at::Tensor result = nearest.masked_fill(most < options.foreground, kBetween);
   result.masked_fill_(most < options.background, kBackground);
   if (!options.keep_best || boxes == 0) return result;
-  const at::Tensor best = overlaps.amax(1, /*keepdim=*/true);
+  // What overlaps an object not at all does not stand for it.
+  const at::Tensor largest = overlaps.amax(1, /*keepdim=*/true);
+  const at::Tensor best = largest.masked_fill(largest <= 0, 2);
   return at::where((overlaps == best).any(0), nearest, result);
 }
 

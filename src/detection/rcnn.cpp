@@ -8,7 +8,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
+#include <stdexcept>
 
 #include "detection/backbone.h"
 #include "detection/image_batch.h"
@@ -28,8 +28,7 @@ constexpr int64_t kRegionsAtOnce = 32;
 constexpr int64_t kLargestSize = 65536;
 // The published code's: features are scaled to this mean length, which svm_cost goes with.
 constexpr double kFeatureLength = 20;
-// A negative example is hard if it is on the wrong side of the margin, and easy below that.
-constexpr double kHardMargin = -1.0;
+// The published code's: below it a machine is sure of a negative example.
 constexpr double kEasyMargin = -1.2;
 
 at::Tensor rows_where(const at::Tensor& rows, const at::Tensor& mask) {
@@ -58,12 +57,21 @@ struct ClassExamples {
   std::vector<at::Tensor> negative;
 };
 
-// Ridge regression of one class's codes by features: the sums that it needs.
-struct Regression {
-  at::Tensor gram;     // (D + 1, D + 1)
-  at::Tensor moments;  // (D + 1, 4)
-  int64_t examples = 0;
+// Regions that overlap an object of one class well, and what moves each onto it.
+struct BoxExamples {
+  std::vector<at::Tensor> features;  // (n, D)
+  std::vector<at::Tensor> codes;     // (n, 4)
 };
+
+// The least |X W - Y|^2 + regularization |W|^2, (D, 4), in the smaller of its two forms.
+at::Tensor ridge(const at::Tensor& x, const at::Tensor& y, double regularization) {
+  const bool dual = x.size(0) < x.size(1);
+  const at::Tensor gram = dual ? at::mm(x, x.t()) : at::mm(x.t(), x);
+  gram.diagonal().add_(regularization);
+  const at::Tensor factor = at::linalg_cholesky(gram);
+  return dual ? at::mm(x.t(), at::cholesky_solve(y, factor))
+              : at::cholesky_solve(at::mm(x.t(), y), factor);
+}
 
 }  // namespace
 
@@ -210,7 +218,7 @@ at::Tensor Rcnn::margins(const at::Tensor& features) const {
 namespace {
 
 // 2.3, and the published code: every object is a positive example; negative ones are drawn at
-// first, and then found among all regions.
+// first, and then those of all regions that the machines are not sure of.
 class Mining {
  public:
   Mining(const RcnnOptions& options, double scale)
@@ -230,32 +238,34 @@ class Mining {
     }
   }
 
+  // Begins a pass that finds all negatives anew.
+  void forget_negatives() {
+    for (ClassExamples& own : classes_) own.negative.clear();
+  }
+
   // @param margins  (R, classes)
   void add_hard(const RcnnExample& example, const at::Tensor& margins) {
     for (int64_t label = 0; label < options_.classes; ++label) {
       const at::Tensor negative = negatives(example, label);
-      const at::Tensor hard = margins.select(1, label).index_select(0, negative) > kHardMargin;
+      const at::Tensor hard = margins.select(1, label).index_select(0, negative) > kEasyMargin;
       classes_[static_cast<size_t>(label)].negative.push_back(
           scaled(example.features.index_select(0, rows_where(negative, hard))));
     }
+  }
+
+  // False where a machine is sure of all: it stays as it is.
+  bool has_negatives(int64_t label) const {
+    return std::ranges::any_of(classes_[static_cast<size_t>(label)].negative,
+                               [](const at::Tensor& rows) { return rows.size(0) > 0; });
   }
 
   LinearSvm machine(int64_t label) const {
     const ClassExamples& own = classes_[static_cast<size_t>(label)];
     const at::Tensor positive = at::cat(own.positive);
     if (positive.size(0) == 0) {
-      throw Error(fmt::format("no image to train on has an object of class {}", label),
-                  "leave the class out of the data, or add images that have one");
+      throw std::invalid_argument(fmt::format("no example has an object of class {}", label));
     }
     return train_linear_svm(positive, at::cat(own.negative), {.cost = options_.svm_cost});
-  }
-
-  // Leaves out what the machine is sure of, so that the next pass has room.
-  void forget_easy(int64_t label, const LinearSvm& svm) {
-    std::vector<at::Tensor>& negative = classes_[static_cast<size_t>(label)].negative;
-    const at::Tensor all = at::cat(negative);
-    const at::Tensor margins = at::mv(all, svm.weight) + svm.bias;
-    negative = {rows_where(all, margins > kEasyMargin)};
   }
 
  private:
@@ -273,13 +283,8 @@ class Mining {
 // Appendix C: from regions that overlap an object well, by ridge regression.
 class BoxRegression {
  public:
-  BoxRegression(const RcnnOptions& options, int64_t size, double scale)
-      : options_(options), scale_(scale), classes_(static_cast<size_t>(options.classes)) {
-    for (Regression& one : classes_) {
-      one.gram = at::zeros({size + 1, size + 1}, at::kDouble);
-      one.moments = at::zeros({size + 1, 4}, at::kDouble);
-    }
-  }
+  BoxRegression(const RcnnOptions& options, double scale)
+      : options_(options), scale_(scale), classes_(static_cast<size_t>(options.classes)) {}
 
   void add(const RcnnExample& example) {
     if (example.boxes.size(0) == 0) return;
@@ -291,31 +296,26 @@ class BoxRegression {
               .nonzero()
               .squeeze(1);
       if (near.numel() == 0) continue;
-      Regression& one = classes_[static_cast<size_t>(label)];
-      const at::Tensor codes =
-          encode_boxes(example.boxes.index_select(0, object.index_select(0, near)),
-                       example.regions.index_select(0, near), kPlainCode)
-              .to(at::kDouble);
-      const at::Tensor features = example.features.index_select(0, near).to(at::kDouble) * scale_;
-      const at::Tensor x = at::cat({features, at::ones({near.numel(), 1}, at::kDouble)}, 1);
-      one.gram.addmm_(x.t(), x);
-      one.moments.addmm_(x.t(), codes);
-      one.examples += near.numel();
+      BoxExamples& own = classes_[static_cast<size_t>(label)];
+      own.features.push_back(example.features.index_select(0, near));
+      own.codes.push_back(encode_boxes(example.boxes.index_select(0, object.index_select(0, near)),
+                                       example.regions.index_select(0, near), kPlainCode));
     }
   }
 
-  // (D + 1, 4): the last row is the bias. Nothing moves where nothing was seen.
+  // (D + 1, 4): the last row is the bias. Undefined where nothing was seen.
   at::Tensor weights(int64_t label) const {
-    const Regression& one = classes_[static_cast<size_t>(label)];
-    if (one.examples == 0) return at::zeros_like(one.moments);
-    const at::Tensor ridge = at::eye(one.gram.size(0), at::kDouble) * options_.box_regularization;
-    return at::cholesky_solve(one.moments, at::linalg_cholesky(one.gram + ridge));
+    const BoxExamples& own = classes_[static_cast<size_t>(label)];
+    if (own.features.empty()) return {};
+    const at::Tensor features = at::cat(own.features).to(at::kDouble) * scale_;
+    const at::Tensor x = at::cat({features, at::ones({features.size(0), 1}, at::kDouble)}, 1);
+    return ridge(x, at::cat(own.codes).to(at::kDouble), options_.box_regularization);
   }
 
  private:
   const RcnnOptions& options_;
   double scale_;
-  std::vector<Regression> classes_;
+  std::vector<BoxExamples> classes_;
 };
 
 }  // namespace
@@ -339,7 +339,7 @@ void Rcnn::fit(int64_t images, const std::function<RcnnExample(int64_t)>& exampl
   feature_scale_.fill_(scale);
 
   Mining mining(options_, scale);
-  BoxRegression regression(options_, svm_weight_.size(1), scale);
+  BoxRegression regression(options_, scale);
   each([&](const RcnnExample& one, int64_t image) {
     Random random({seed, hash_name("first negatives"), static_cast<uint64_t>(image)});
     mining.add_first(one, random);
@@ -347,20 +347,22 @@ void Rcnn::fit(int64_t images, const std::function<RcnnExample(int64_t)>& exampl
   });
   const auto train_machines = [&] {
     for (int64_t label = 0; label < options_.classes; ++label) {
+      if (!mining.has_negatives(label)) continue;
       const LinearSvm svm = mining.machine(label);
       svm_weight_[label].copy_(svm.weight);
       svm_bias_[label].fill_(svm.bias);
-      mining.forget_easy(label, svm);
     }
   };
   train_machines();
   for (int64_t pass = 0; pass < options_.mining_passes; ++pass) {
+    mining.forget_negatives();
     each([&](const RcnnExample& one, int64_t) { mining.add_hard(one, margins(one.features)); });
     train_machines();
   }
   const int64_t size = svm_weight_.size(1);
   for (int64_t label = 0; label < options_.classes; ++label) {
-    const at::Tensor weights = regression.weights(label).to(at::kFloat);
+    const at::Tensor weights = regression.weights(label);
+    if (!weights.defined()) continue;  // its boxes stay where they are
     box_weight_.narrow(0, 4 * label, 4).copy_(weights.slice(0, 0, size).t());
     box_bias_.narrow(0, 4 * label, 4).copy_(weights[size]);
   }

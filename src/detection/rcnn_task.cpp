@@ -115,6 +115,7 @@ class RcnnTask final : public Task {
     if (config.limit > 0 && config.limit < std::ssize(all)) {
       all.resize(static_cast<size_t>(config.limit));
     }
+    check_classes();
     if (!options_.backbone_weights.empty()) {
       rcnn_.rcnn->load_backbone(read_weights(options_.backbone_weights));
     }
@@ -157,12 +158,28 @@ class RcnnTask final : public Task {
     const double precision = evaluate_coco(held_out, detect_in(*rcnn_.rcnn, held_out),
                                            {.class_count = options_.rcnn.classes})
                                  .all.ap;
+    if (precision < 0) return {};  // there is no object
     return {.accuracy = precision, .score = precision};
   }
 
  private:
   const std::vector<AnnotatedImage>& training() const {
     return images_of(data_, DetectionSplit::kTrain);
+  }
+
+  // Before an hour's work.
+  void check_classes() const {
+    std::vector<int64_t> objects(config_.class_names.size());
+    for (const AnnotatedImage& image : training()) {
+      for (const Instance& instance : image.instances) {
+        if (!instance.ignored) ++objects.at(static_cast<size_t>(instance.label));
+      }
+    }
+    for (size_t label = 0; label < objects.size(); ++label) {
+      if (objects[label] > 0) continue;
+      throw Error(fmt::format("{} has no {} to train on", config_.data, config_.class_names[label]),
+                  "leave the class out of the data, or add images that have one");
+    }
   }
 
   RcnnExample example(int64_t index) {

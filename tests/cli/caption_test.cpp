@@ -22,6 +22,7 @@ class Captions : public Program {
             "--batch-size", "4",
             "--set",        "task.hidden_size=24",
             "--set",        "task.least_count=1",
+            "--set",        "task.dropout=0",
             "--set",        "optimizer.learning_rate=0.02"};
   }
   Json trained(const std::string& model, const std::string& out) const {

@@ -45,7 +45,7 @@ TEST_F(Detectors, ARunLearnsIsMeasuredAndFindsObjects) {
   EXPECT_EQ(found[0]["detections"][0]["class"], "object");
   EXPECT_EQ(found[0]["detections"][0]["box"].size(), 4U);
   EXPECT_EQ(found[0]["detections"][0]["mask"]["size"], Json({48, 48}));
-  EXPECT_TRUE(fs::exists(folder_ / "found/square.png"));
+  EXPECT_TRUE(fs::exists(folder_ / "found/found-square.png"));
   const Outcome nothing = run({"predict", "run", image, "--score", "1"});
   EXPECT_EQ(nothing.exit_code, 0) << nothing.err;
   EXPECT_TRUE(has(nothing.out, "nothing"));

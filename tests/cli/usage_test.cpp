@@ -1,6 +1,8 @@
 // What the program says of itself, and how it takes wrong words.
 #include "cli/program.h"
 #include "striate/base/file.h"
+#include "striate/detection/detector_options.h"
+#include "striate/detection/rcnn_task.h"
 #include "striate/models/models.h"
 #include "striate/training/recipe.h"
 
@@ -119,6 +121,8 @@ TEST_F(Usage, ModelsAsJsonListsEveryNetwork) {
                             "seq2seq_attention", "show_tell", "show_attend_tell", "draw"}) {
     all.push_back(other);
   }
+  for (const RcnnEntry& entry : rcnns()) all.push_back(entry.name);
+  for (const DetectorEntry& entry : detectors()) all.push_back(entry.name);
   EXPECT_EQ(names, all);
   EXPECT_TRUE(has(run({"models"}).out, "resnet50@paper"));
 }

@@ -166,11 +166,11 @@ TEST(Rcnn, OptionsAreCheckedAndKept) {
                LookupError);
 }
 
-TEST(Rcnn, AClassWithoutObjectsIsNamed) {
+TEST(Rcnn, AClassWithoutObjectsIsRefused) {
   Rcnn rcnn(small_options(), 1);
   EXPECT_THROW(rcnn.fit(
                    1, [&](int64_t) { return example_of(rcnn, 0); }, 1),
-               Error);
+               std::invalid_argument);
 }
 
 }  // namespace

@@ -51,6 +51,9 @@ struct DetectionDataOptions {
 DetectionData read_detection_data(const std::string& spelling,
                                   const DetectionDataOptions& options = {});
 
+/// @throws FormatError  an object that is not ignored has no mask: names the image.
+void need_masks(const std::vector<AnnotatedImage>& images);
+
 /// One of COCO's files of instances, whose images are all in the first split.
 DetectionData read_coco_file(const std::filesystem::path& file,
                              const DetectionDataOptions& options = {});

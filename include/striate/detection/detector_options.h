@@ -15,7 +15,8 @@ struct DetectorOptions {
   std::string backbone;           ///< a network of the registry
   std::vector<std::string> maps;  ///< its nodes whose values are the feature maps, finest first
   std::string freeze_up_to;       ///< weights up to this node do not change; "": all change
-  double batch_norm_eps = 1e-5;   ///< of the backbone's batch-norms, which are always frozen
+  /// Of the backbone's batch-norms, which are always frozen; below 0: the network's own.
+  double batch_norm_eps = -1;
   /// Channels of a feature pyramid over the maps, with a coarser map on top (lin2017); 0: none.
   int64_t pyramid_channels = 0;
   int64_t classes = 0;

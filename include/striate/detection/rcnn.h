@@ -73,7 +73,7 @@ class Rcnn {
   /// Fits the machines and the regression.
   /// @param example   the example of image i, called several times for each
   /// @param progress  called with the passes done and their number
-  /// @throws Error  a class has no object.
+  /// @throws std::invalid_argument  a class has no object, or no negative example.
   void fit(int64_t images, const std::function<RcnnExample(int64_t)>& example, uint64_t seed,
            const std::function<void(int64_t, int64_t)>& progress = {});
   /// The mean of max(0, 1 - y (w x + b)) over the regions and classes of an example.
