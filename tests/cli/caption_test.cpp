@@ -26,7 +26,7 @@ class Captions : public Program {
             "--set",        "optimizer.learning_rate=0.02"};
   }
   Json trained(const std::string& model, const std::string& out) const {
-    return json_of(joined(joined({"train", model}, flags(out)), {"--epochs", "30", "--json"}));
+    return json_of(joined(joined({"train", model}, flags(out)), {"--epochs", "60", "--json"}));
   }
 };
 
