@@ -38,6 +38,7 @@ struct Found {
 void add_objects(const AnnotatedImage& image, const std::vector<Box>& boxes, Found& found) {
   found.boxes += std::ssize(boxes);
   for (const Instance& instance : image.instances) {
+    if (instance.ignored) continue;
     double best = 0;
     for (const Box& box : boxes) best = std::max(best, intersection_over_union(box, instance.box));
     ++found.objects;

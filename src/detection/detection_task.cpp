@@ -113,10 +113,11 @@ class DetectionTask final : public Task {
     std::vector<DetectionTarget> targets;
     std::vector<at::Tensor> proposals;
     for (const int64_t index : batches_.at(static_cast<size_t>(batch_))) {
-      const DetectionSample sample = training_sample(index);
+      DetectionSample sample = load_detection_sample(training_image(index));
+      if (!options_.detector.proposes) proposals.push_back(proposals_of(index, sample.image));
+      if (is_flipped(index)) sample = flip_horizontally(sample);
       images.push_back(image_tensor(sample.image));
       targets.push_back(target_of(sample, options_.detector.masks));
-      if (!options_.detector.proposes) proposals.push_back(proposals_of(index));
     }
     Random random({config_.seed, hash_name("regions"), static_cast<uint64_t>(epoch_),
                    static_cast<uint64_t>(batch_)});
@@ -160,22 +161,18 @@ class DetectionTask final : public Task {
     return random.chance(options_.flip_probability);
   }
 
-  // From outside, in the pixels of `training_sample`.
-  at::Tensor proposals_of(int64_t index) {
-    const AnnotatedImage& annotated = images(DetectionSplit::kTrain)[static_cast<size_t>(index)];
-    const at::Tensor boxes =
-        searched_.of(annotated.path.string(), load_detection_sample(annotated).image);
+  // Of an image that is not flipped, in its pixels once it is.
+  at::Tensor proposals_of(int64_t index, const Image& image) {
+    const at::Tensor boxes = searched_.of(training_image(index).path.string(), image);
     if (!is_flipped(index)) return boxes;
-    const auto width = static_cast<double>(annotated.width);
+    const auto width = static_cast<double>(image.width);
     return at::stack({width - boxes.select(1, 2), boxes.select(1, 1), width - boxes.select(1, 0),
                       boxes.select(1, 3)},
                      1);
   }
 
-  DetectionSample training_sample(int64_t index) const {
-    const DetectionSample sample =
-        load_detection_sample(images(DetectionSplit::kTrain)[static_cast<size_t>(index)]);
-    return is_flipped(index) ? flip_horizontally(sample) : sample;
+  const AnnotatedImage& training_image(int64_t index) const {
+    return images(DetectionSplit::kTrain)[static_cast<size_t>(index)];
   }
 
   const RunConfig config_;

@@ -4,26 +4,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 
 #include "striate/base/error.h"
+#include "striate/detection/detection_transforms.h"
 
 namespace striate {
 
 namespace {
-
-// torchvision's rule.
-ImageSize scaled_size(const ImageSize& size, const DetectorOptions& options) {
-  const auto shorter = static_cast<double>(std::min(size.width, size.height));
-  const auto longer = static_cast<double>(std::max(size.width, size.height));
-  const double scale = std::min(static_cast<double>(options.min_size) / shorter,
-                                static_cast<double>(options.max_size) / longer);
-  const auto side = [&](int64_t length) {
-    return std::max<int64_t>(1,
-                             static_cast<int64_t>(std::floor(static_cast<double>(length) * scale)));
-  };
-  return {side(size.width), side(size.height)};
-}
 
 int64_t padded(int64_t length, int64_t divisor) {
   return (length + divisor - 1) / divisor * divisor;
@@ -50,7 +37,8 @@ ImageBatch batch_images(const std::vector<at::Tensor>& images, const DetectorOpt
           fmt::format("a detector needs images (3, H, W), got {}", to_string(image.sizes().vec())));
     }
     batch.originals.push_back({image.size(2), image.size(1)});
-    const ImageSize size = scaled_size(batch.originals.back(), options);
+    const ImageSize size = limited_size(
+        batch.originals.back(), {.min_size = options.min_size, .max_size = options.max_size});
     batch.sizes.push_back(size);
     scaled.push_back(at::upsample_bilinear2d(normalised(image.to(type)).unsqueeze(0),
                                              {size.height, size.width}, /*align_corners=*/false));

@@ -67,8 +67,8 @@ void check(const at::Tensor& positive, const at::Tensor& negative,
         fmt::format("an SVM needs examples of both classes, got {} positive and {} negative ones",
                     positive.size(0), negative.size(0)));
   }
-  if (!(options.cost > 0) || !(options.positive_weight > 0) || !(options.tolerance > 0)) {
-    throw std::invalid_argument("an SVM's cost, weight and tolerance must be above 0");
+  if (!(options.cost > 0) || !(options.tolerance > 0)) {
+    throw std::invalid_argument("an SVM's cost and tolerance must be above 0");
   }
 }
 
@@ -82,15 +82,10 @@ LinearSvm train_linear_svm(const at::Tensor& positive, const at::Tensor& negativ
   examples.append(positive, 1);  // the first example's class is the one with positive sums
   examples.append(negative, -1);
   const problem wanted = examples.as_problem(size);
-  int label = 1;
-  double weight = options.positive_weight;
   parameter how{};
   how.solver_type = L2R_L1LOSS_SVC_DUAL;
   how.eps = options.tolerance;
   how.C = options.cost;
-  how.nr_weight = 1;
-  how.weight_label = &label;
-  how.weight = &weight;
   set_print_string_function([](const char*) {});
   std::srand(1);  // its order of examples
   const std::unique_ptr<model, FreeModel> trained(train(&wanted, &how));

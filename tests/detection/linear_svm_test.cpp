@@ -30,13 +30,12 @@ double objective(const at::Tensor& weights, const Examples& examples,
     return (1 - label * margins).clamp_min(0).sum().item<double>();
   };
   return weights.dot(weights).item<double>() / 2 +
-         options.cost *
-             (options.positive_weight * hinge(examples.positive, 1) + hinge(examples.negative, -1));
+         options.cost * (hinge(examples.positive, 1) + hinge(examples.negative, -1));
 }
 
 TEST(LinearSvm, IsTheLeastOfItsObjective) {
   const Examples examples = clouds();
-  const LinearSvmOptions options{.cost = 0.1, .positive_weight = 2, .tolerance = 1e-4};
+  const LinearSvmOptions options{.cost = 0.1, .tolerance = 1e-4};
   const LinearSvm svm = train_linear_svm(examples.positive, examples.negative, options);
   const at::Tensor weights =
       at::cat({svm.weight.to(at::kDouble), at::full({1}, svm.bias, at::kDouble)});

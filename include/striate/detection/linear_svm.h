@@ -11,9 +11,8 @@ struct LinearSvm {
 };
 
 struct LinearSvmOptions {
-  double cost = 1e-3;          ///< C: what being wrong weighs beside a wide margin
-  double positive_weight = 1;  ///< times C, for positive examples
-  double tolerance = 0.1;      ///< where the solver stops; liblinear's default
+  double cost = 1e-3;      ///< C: what being wrong weighs beside a wide margin
+  double tolerance = 0.1;  ///< where the solver stops; liblinear's default
 };
 
 /// The machine with the least |w|^2 / 2 + C sum max(0, 1 - y (w x + b)), the bias being one more
