@@ -5,6 +5,7 @@
 
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <cmath>
@@ -113,6 +114,12 @@ void NetworkPart::append_tensors(const std::string& prefix, NamedTensors& tensor
 Backbone::Backbone(const DetectorOptions& options, std::optional<uint64_t> seed, Layers& layers)
     : body_(options, {.ends = options.maps}, seed), channels_(options.pyramid_channels) {
   if (!options.freeze_up_to.empty()) build_model(options.backbone).find(options.freeze_up_to);
+  for (size_t i = 0; i < options.maps.size(); ++i) {
+    if (body_.output_shape(i).size() != 3) {
+      throw std::invalid_argument(fmt::format("{} of {} is no feature map but {}", options.maps[i],
+                                              options.backbone, to_string(body_.output_shape(i))));
+    }
+  }
   if (channels_ == 0) {
     if (options.maps.size() != 1) {
       throw std::invalid_argument("without a feature pyramid a detector has one feature map");

@@ -13,35 +13,11 @@
 #include <utility>
 
 #include "striate/base/error.h"
+#include "striate/base/random.h"
 #include "striate/image/codec.h"
 #include "striate/image/resize.h"
 
 namespace striate {
-namespace {
-
-ImageSize size_of(const Image& image) {
-  return {image.width, image.height};
-}
-
-void check(const DetectionTransforms& transforms) {
-  const auto [low, high] = transforms.scale;
-  const bool scale_fits = low > 0 && low <= high && std::isfinite(high);
-  const bool sizes_fit = std::ranges::all_of(transforms.min_sizes, [](int64_t s) { return s > 0; });
-  if (scale_fits && sizes_fit && transforms.max_size > 0 && transforms.flip_probability >= 0 &&
-      transforms.flip_probability <= 1) {
-    return;
-  }
-  throw std::invalid_argument("sizes and scales must be positive, a probability in [0, 1]");
-}
-
-ImageSize scaled(const ImageSize& size, double factor) {
-  const auto side = [&](int64_t length) {
-    return std::max<int64_t>(1, std::llround(static_cast<double>(length) * factor));
-  };
-  return {side(size.width), side(size.height)};
-}
-
-}  // namespace
 
 DetectionSample load_detection_sample(const AnnotatedImage& image) {
   DetectionSample sample{.image = read_image(image.path), .instances = image.instances};
@@ -63,7 +39,7 @@ DetectionSample flip_horizontally(const DetectionSample& sample) {
 }
 
 DetectionSample resize(const DetectionSample& sample, const ImageSize& size) {
-  if (size == size_of(sample.image)) return sample;
+  if (size == ImageSize{sample.image.width, sample.image.height}) return sample;
   DetectionSample resized{
       .image = resize(sample.image, {.width = size.width, .height = size.height}),
       .instances = sample.instances};
@@ -90,19 +66,6 @@ ImageSize limited_size(const ImageSize& size, const ResizeLimits& limits) {
     return std::max<int64_t>(1, static_cast<int64_t>(static_cast<double>(length) * scale));
   };
   return {side(size.width), side(size.height)};
-}
-
-DetectionSample apply(const DetectionTransforms& transforms, DetectionSample sample,
-                      Random& random) {
-  check(transforms);
-  if (random.chance(transforms.flip_probability)) sample = flip_horizontally(sample);
-  ImageSize size = size_of(sample.image);
-  if (!transforms.min_sizes.empty()) {
-    const auto drawn = random.below(std::ssize(transforms.min_sizes));
-    size = limited_size(size,
-                        {.min_size = transforms.min_sizes[drawn], .max_size = transforms.max_size});
-  }
-  return resize(sample, scaled(size, random.uniform(transforms.scale[0], transforms.scale[1])));
 }
 
 std::vector<std::vector<int64_t>> grouped_batches(const std::vector<AnnotatedImage>& images,

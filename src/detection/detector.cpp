@@ -106,7 +106,7 @@ class Detector::Parts {
     check_targets(images, targets, options.classes);
     weights_changed();
     at::AutoGradMode gradients(true);
-    const ImageBatch batch = batch_images(images, options, type);
+    const ImageBatch batch = batch_images(images, options, type, &random);
     std::vector<at::Tensor> boxes;
     for (const DetectionTarget& target : targets) boxes.push_back(target.boxes);
     boxes = scaled_boxes(boxes, batch, type);
@@ -133,6 +133,7 @@ class Detector::Parts {
 
   std::vector<FoundObjects> detect(const std::vector<at::Tensor>& images,
                                    const std::vector<at::Tensor>& given) {
+    if (images.empty()) return {};
     at::NoGradGuard no_grad;
     const ImageBatch batch = batch_images(images, options, type);
     std::vector<at::Tensor> maps = backbone_.maps(batch.images);
@@ -192,6 +193,12 @@ class Detector::Parts {
   static void check_proposals(const std::vector<at::Tensor>& proposals, size_t images) {
     if (proposals.size() != images) {
       throw std::invalid_argument("proposals come from outside: as many lists as images");
+    }
+    for (const at::Tensor& boxes : proposals) {
+      const at::Tensor sides = boxes.slice(1, 2) - boxes.slice(1, 0, 2);
+      if (!(sides > 0).all().item<bool>() || !boxes.isfinite().all().item<bool>()) {
+        throw std::invalid_argument("a proposal is empty, reversed or not finite");
+      }
     }
   }
 

@@ -18,6 +18,7 @@ void visit_options(Options& o, const Visit& visit) {
   visit("pyramid_channels", o.pyramid_channels);
   visit("classes", o.classes);
   visit("min_size", o.min_size);
+  visit("training_sizes", o.training_sizes);
   visit("max_size", o.max_size);
   visit("size_divisor", o.size_divisor);
   visit("proposes", o.proposes);
@@ -85,6 +86,19 @@ void check(const DetectorOptions& o, const JsonReader& reader) {
                                    {"mask_layers", o.mask_layers}}) {
     if (value < 0 || value > (1 << 16)) {
       throw reader.error(key, fmt::format("must be in [0, {}], got {}", 1 << 16, value));
+    }
+  }
+  for (const int64_t size : o.training_sizes) {
+    if (size < 1 || size > (1 << 20)) {
+      throw reader.error("training_sizes",
+                         fmt::format("must be in [1, {}], got {}", 1 << 20, size));
+    }
+  }
+  for (const auto& [key, matching] :
+       {std::pair{"anchor_background", o.anchor_match}, {"region_background", o.region_match}}) {
+    if (matching.background > matching.foreground) {
+      throw reader.error(key, fmt::format("must not be above the foreground's {}, got {}",
+                                          matching.foreground, matching.background));
     }
   }
   if (o.maps.empty()) throw reader.error("maps", "must name a node at least");

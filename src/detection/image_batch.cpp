@@ -26,7 +26,7 @@ at::Tensor normalised(const at::Tensor& image) {
 }
 
 ImageBatch batch_images(const std::vector<at::Tensor>& images, const DetectorOptions& options,
-                        at::ScalarType type) {
+                        at::ScalarType type, Random* random) {
   ImageBatch batch;
   std::vector<at::Tensor> scaled;
   int64_t height = 0;
@@ -37,8 +37,13 @@ ImageBatch batch_images(const std::vector<at::Tensor>& images, const DetectorOpt
           fmt::format("a detector needs images (3, H, W), got {}", to_string(image.sizes().vec())));
     }
     batch.originals.push_back({image.size(2), image.size(1)});
-    const ImageSize size = limited_size(
-        batch.originals.back(), {.min_size = options.min_size, .max_size = options.max_size});
+    int64_t min_size = options.min_size;
+    const std::vector<int64_t>& sizes = options.training_sizes;
+    if (random != nullptr && !sizes.empty()) {
+      min_size = sizes[static_cast<size_t>(random->below(std::ssize(sizes)))];
+    }
+    const ImageSize size =
+        limited_size(batch.originals.back(), {.min_size = min_size, .max_size = options.max_size});
     batch.sizes.push_back(size);
     scaled.push_back(at::upsample_bilinear2d(normalised(image.to(type)).unsqueeze(0),
                                              {size.height, size.width}, /*align_corners=*/false));

@@ -21,8 +21,9 @@ struct ImageBatch {
 /// deviation.
 at::Tensor normalised(const at::Tensor& image);
 
+/// @param random  in training it draws the size of each image; none: all are at `min_size`
 ImageBatch batch_images(const std::vector<at::Tensor>& images, const DetectorOptions& options,
-                        at::ScalarType type);
+                        at::ScalarType type, Random* random = nullptr);
 
 /// Boxes (N, 4) of an image that becomes another size.
 at::Tensor resize_boxes(const at::Tensor& boxes, const ImageSize& from, const ImageSize& to);

@@ -68,14 +68,27 @@ RunLengthMask merge(const RunLengthMask& a, const RunLengthMask& b) {
 }  // namespace
 
 RunLengthMask encode_mask(const Image& bitmap) {
+  return encode_mask(bitmap, 0, 0, {bitmap.width, bitmap.height});
+}
+
+RunLengthMask encode_mask(const Image& bitmap, int64_t left, int64_t top, const ImageSize& size) {
   if (bitmap.channels != 1) {
     throw std::invalid_argument("a mask is made from an image of one channel");
   }
-  RunAppender runs;
-  for (int64_t x = 0; x < bitmap.width; ++x) {
-    for (int64_t y = 0; y < bitmap.height; ++y) runs.append(bitmap.row(y)[x] != 0, 1);
+  const int64_t below = size.height - top - bitmap.height;
+  const int64_t right = size.width - left - bitmap.width;
+  if (std::min({left, top, below, right}) < 0) {
+    throw std::invalid_argument("a bitmap reaches beyond the picture");
   }
-  return {.height = bitmap.height, .width = bitmap.width, .counts = runs.finish()};
+  RunAppender runs;
+  runs.append(false, static_cast<uint32_t>(left * size.height));
+  for (int64_t x = 0; x < bitmap.width; ++x) {
+    runs.append(false, static_cast<uint32_t>(top));
+    for (int64_t y = 0; y < bitmap.height; ++y) runs.append(bitmap.row(y)[x] != 0, 1);
+    runs.append(false, static_cast<uint32_t>(below));
+  }
+  runs.append(false, static_cast<uint32_t>(right * size.height));
+  return {.height = size.height, .width = size.width, .counts = runs.finish()};
 }
 
 Image decode_mask(const RunLengthMask& mask) {

@@ -20,12 +20,17 @@ at::Tensor wanted_masks(const DetectionTarget& target, const at::Tensor& regions
   if (!target.masks.defined() || target.masks.size(0) != target.boxes.size(0)) {
     throw std::invalid_argument("a detector with masks is trained on objects with masks");
   }
-  const auto unique = at::_unique(objects, /*sorted=*/true, /*return_inverse=*/true);
-  const at::Tensor masks = target.masks.index_select(0, std::get<0>(unique)).to(at::kFloat);
-  const at::Tensor scaled = at::upsample_nearest2d(masks.unsqueeze(1), {size.height, size.width})
-                                .to(regions.scalar_type());
-  const at::Tensor index = std::get<1>(unique).to(regions.scalar_type()).unsqueeze(1);
-  return roi_align(scaled, at::cat({index, regions}, 1), {.size = mask_size}).squeeze(1);
+  const at::Tensor of_mask = at::cat({at::zeros_like(regions.narrow(1, 0, 1)), regions}, 1);
+  at::Tensor wanted = at::empty({regions.size(0), mask_size, mask_size}, regions.options());
+  for (int64_t object = 0; object < target.masks.size(0); ++object) {  // one enlarged at a time
+    const at::Tensor rows = (objects == object).nonzero().squeeze(1);
+    if (rows.size(0) == 0) continue;
+    const at::Tensor mask = target.masks[object].to(regions.scalar_type()).unsqueeze(0);
+    const at::Tensor scaled = at::upsample_nearest2d(mask.unsqueeze(0), {size.height, size.width});
+    wanted.index_copy_(
+        0, rows, roi_align(scaled, of_mask.index_select(0, rows), {.size = mask_size}).squeeze(1));
+  }
+  return wanted;
 }
 
 }  // namespace

@@ -6,8 +6,9 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
-#include <cmath>
 #include <vector>
+
+#include "striate/detection/box_coding.h"
 
 namespace striate {
 
@@ -22,19 +23,54 @@ at::Tensor drawn(const std::vector<int64_t>& from, int64_t count, Random& random
   return at::tensor(chosen, at::kLong);
 }
 
+constexpr int64_t kOverlapsAtOnce = 1 << 18;  // they stay in the cache
+
+// Matches boxes part by part. `overlaps_of(begin, count)` is (objects, count), the same each time.
+template <typename OverlapsOf>
+at::Tensor match_parts(int64_t objects, int64_t boxes, int64_t at_once, const MatchOptions& options,
+                       const OverlapsOf& overlaps_of) {
+  at::Tensor result = at::full({boxes}, kBackground, at::kLong);
+  if (objects == 0 || boxes == 0) return result;
+  at::Tensor nearest = at::empty_like(result);
+  at::Tensor largest;  // overlap of each object
+  for (int64_t begin = 0; begin < boxes; begin += at_once) {
+    const int64_t count = std::min(at_once, boxes - begin);
+    const at::Tensor overlaps = overlaps_of(begin, count);
+    const auto [most, object] = overlaps.max(0);
+    nearest.narrow(0, begin, count).copy_(object);
+    result.narrow(0, begin, count)
+        .copy_(object.masked_fill(most < options.foreground, kBetween)
+                   .masked_fill(most < options.background, kBackground));
+    if (!options.keep_best) continue;
+    const at::Tensor here = overlaps.amax(1, /*keepdim=*/true);
+    largest = largest.defined() ? at::max(largest, here) : here;
+  }
+  if (!options.keep_best) return result;
+  // What overlaps an object not at all does not stand for it.
+  const at::Tensor best = largest.masked_fill(largest <= 0, 2);
+  for (int64_t begin = 0; begin < boxes; begin += at_once) {
+    const int64_t count = std::min(at_once, boxes - begin);
+    const at::Tensor is_best = (overlaps_of(begin, count) == best).any(0);
+    at::Tensor part = result.narrow(0, begin, count);
+    part.copy_(at::where(is_best, nearest.narrow(0, begin, count), part));
+  }
+  return result;
+}
+
 }  // namespace
 
 at::Tensor match(const at::Tensor& overlaps, const MatchOptions& options) {
-  const int64_t boxes = overlaps.size(1);
-  if (overlaps.size(0) == 0) return at::full({boxes}, kBackground, at::kLong);
-  const auto [most, nearest] = overlaps.max(0);
-  at::Tensor result = nearest.masked_fill(most < options.foreground, kBetween);
-  result.masked_fill_(most < options.background, kBackground);
-  if (!options.keep_best || boxes == 0) return result;
-  // What overlaps an object not at all does not stand for it.
-  const at::Tensor largest = overlaps.amax(1, /*keepdim=*/true);
-  const at::Tensor best = largest.masked_fill(largest <= 0, 2);
-  return at::where((overlaps == best).any(0), nearest, result);
+  return match_parts(overlaps.size(0), overlaps.size(1), overlaps.size(1), options,
+                     [&](int64_t, int64_t) { return overlaps; });
+}
+
+at::Tensor match_boxes(const at::Tensor& objects, const at::Tensor& boxes,
+                       const MatchOptions& options) {
+  const int64_t at_once = std::max<int64_t>(kOverlapsAtOnce / (objects.size(0) + 1), 1);
+  return match_parts(objects.size(0), boxes.size(0), at_once, options,
+                     [&](int64_t begin, int64_t count) {
+                       return box_overlaps(objects, boxes.narrow(0, begin, count));
+                     });
 }
 
 BoxSample draw_balanced(const at::Tensor& labels, const SampleOptions& options, Random& random) {

@@ -112,7 +112,7 @@ void ProposalNetwork::add_losses(const Output& output, const std::vector<at::Ten
   int64_t sampled = 0;
   for (size_t image = 0; image < boxes.size(); ++image) {
     const auto index = static_cast<int64_t>(image);
-    const at::Tensor matched = match(box_overlaps(boxes[image], anchors), options_.anchor_match);
+    const at::Tensor matched = match_boxes(boxes[image], anchors, options_.anchor_match);
     const at::Tensor labels = at::where(matched >= 0, 1, at::where(matched == kBetween, -1, 0));
     const BoxSample sample = draw_balanced(labels, options_.anchor_sample, random);
     sampled += sample.positive.numel() + sample.negative.numel();

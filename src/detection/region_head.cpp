@@ -84,7 +84,7 @@ SampledRegions RegionHead::sample(const std::vector<at::Tensor>& proposals,
   SampledRegions sampled;
   for (size_t image = 0; image < proposals.size(); ++image) {
     const at::Tensor all = at::cat({proposals[image], boxes[image]});
-    const at::Tensor matched = match(box_overlaps(boxes[image], all), options_.region_match);
+    const at::Tensor matched = match_boxes(boxes[image], all, options_.region_match);
     at::Tensor labels = at::where(matched == kBetween, -1, 0);
     if (boxes[image].size(0) > 0) {
       const at::Tensor of_objects = targets[image].labels.index_select(0, matched.clamp_min(0)) + 1;

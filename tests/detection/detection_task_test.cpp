@@ -4,6 +4,10 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 #include <torch/csrc/autograd/autograd.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <set>
 
 #include "detection/marked_squares.h"
 #include "striate/base/error.h"
@@ -83,6 +87,30 @@ TEST(DetectorTest, AStepIsFiniteWithoutObjectsWithAPixelAndWithHundreds) {
   expect_finite_step(detector, {wide, square}, {target({}, 40, 64), target(many, 48, 48)});
 }
 
+int64_t resident_bytes() {
+  std::ifstream file("/proc/self/statm");
+  int64_t pages = 0;
+  file >> pages >> pages;
+  return pages * sysconf(_SC_PAGESIZE);
+}
+
+TEST(DetectorTest, FiveHundredStepsKeepTheirMemory) {
+  at::manual_seed(1);
+  Detector detector(tiny_options(true), 1);
+  Random random({3});
+  int64_t before = 0;
+  for (int step = 0; step < 500; ++step) {
+    if (step == 100) before = resident_bytes();
+    const int64_t height = 30 + 7 * (step % 5);
+    const at::Tensor image = at::rand({3, height, 48});
+    const DetectionTarget objects = target({{5, 5, 25, 29}, {20, 3, 40, 19}}, height, 48);
+    torch::autograd::backward({detector.losses({image}, {objects}, random).total()}, {});
+    for (const auto& [key, tensor] : detector.tensors()) tensor.mutable_grad().reset();
+  }
+  ASSERT_GT(before, 0);
+  EXPECT_LT(resident_bytes() - before, 16 << 20);
+}
+
 TEST(DetectorTest, ImagesOfAllSizesAreDetectedIn) {
   Detector detector(tiny_options(true), 1);
   for (const auto& [height, width] : {std::pair{64, 64}, {1, 1}, {5, 300}, {2000, 3000}}) {
@@ -134,6 +162,8 @@ TEST(DetectorTest, ProposalsMayComeFromOutside) {
   EXPECT_TRUE(std::isfinite(losses.total().item<double>()));
   EXPECT_NO_THROW(detector.detect({image}, {proposals}));
   EXPECT_THROW(detector.detect({image}), std::invalid_argument);
+  EXPECT_THROW(detector.detect({image}, {proposals.flip(1)}), std::invalid_argument);
+  EXPECT_TRUE(detector.detect({}).empty());
   EXPECT_THROW(detector.propose(image), std::invalid_argument);
 }
 
@@ -150,9 +180,38 @@ TEST(DetectorTest, WhatCanNotBeTrainedOnIsAnError) {
   EXPECT_THROW(detector.detect({at::rand({1, 48, 48})}), ShapeError);
   EXPECT_THROW(detector_options({{"min_size", 0}}, {}, "test"), FormatError);
   EXPECT_THROW(detector_options({{"minsize", 10}}, {}, "test"), FormatError);
+  EXPECT_THROW(detector_options({{"training_sizes", {64, 0}}}, {}, "test"), FormatError);
+  EXPECT_THROW(detector_options({{"region_background", 0.7}}, {}, "test"), FormatError);
   DetectorOptions options = tiny_options(false);
   options.anchors.sizes.pop_back();
   EXPECT_THROW(Detector(options, 1), std::invalid_argument);
+  options = tiny_options(false);
+  options.maps.back() = "linear";
+  EXPECT_THROW(Detector(options, 1), std::invalid_argument);
+}
+
+TEST(DetectorTest, SizesOfTrainingAreDrawn) {
+  DetectorOptions options = tiny_options(false);
+  options.training_sizes = {32};
+  Detector smaller(options, 1);
+  options.training_sizes = {32, 64};
+  Detector drawn(options, 1);
+  options.training_sizes = {};
+  options.min_size = 32;
+  Detector fixed(options, 1);
+  at::manual_seed(1);
+  const at::Tensor image = at::rand({3, 48, 48});
+  const auto loss = [&](Detector& detector, uint64_t seed) {
+    Random random({seed});
+    return detector.losses({image}, {target({{7, 9, 20, 22}}, 48, 48)}, random)
+        .classes.item<double>();
+  };
+  const FoundObjects at_evaluation = smaller.detect({image}).front();
+  EXPECT_EQ(loss(drawn, 3), loss(drawn, 3));
+  EXPECT_FALSE(at::equal(at_evaluation.boxes, fixed.detect({image}).front().boxes));
+  std::set<double> losses;
+  for (uint64_t seed = 0; seed < 12; ++seed) losses.insert(loss(drawn, seed));
+  EXPECT_GT(losses.size(), 1U);
 }
 
 TEST(DetectorTest, EveryEntryHasItsOwnNodes) {

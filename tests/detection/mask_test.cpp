@@ -34,6 +34,13 @@ TEST(Mask, OfABitmapGivesTheBitmapBack) {
   EXPECT_EQ(decode_mask(encode_mask(bitmap)).pixels, bitmap.pixels);
 }
 
+TEST(Mask, OfAPartIsThatOfTheWholePicture) {
+  const Image part = bitmap_of({"101", "110"});
+  EXPECT_EQ(encode_mask(part, 1, 2, {5, 4}), mask_of({"00000", "00000", "01010", "01100"}));
+  EXPECT_THROW(encode_mask(part, 3, 2, {5, 4}), std::invalid_argument);
+  EXPECT_THROW(encode_mask(part, 1, -1, {5, 4}), std::invalid_argument);
+}
+
 TEST(Mask, ThatIsNotFilledIsNotDecoded) {
   EXPECT_THROW(decode_mask({.height = 2, .width = 2, .counts = {1, 2}}), std::invalid_argument);
 }

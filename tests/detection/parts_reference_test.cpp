@@ -144,6 +144,26 @@ TEST(DetectionPartsTest, MatchesAreTorchvisions) {
   EXPECT_EQ(match(at::zeros({2, 0}), {.keep_best = true}).numel(), 0);
 }
 
+at::Tensor drawn_boxes(int64_t count, uint64_t seed) {
+  at::manual_seed(seed);
+  const at::Tensor corners = at::rand({count, 2}) * 100;
+  return at::cat({corners, corners + 10 + at::rand({count, 2}) * 40}, 1);
+}
+
+TEST(DetectionPartsTest, MatchesOfManyBoxesAreThoseOfTheirOverlaps) {
+  const at::Tensor objects = drawn_boxes(300, 1);
+  const at::Tensor boxes = at::cat({drawn_boxes(5000, 2), objects});
+  for (const bool best : {false, true}) {
+    const MatchOptions options{.foreground = 0.6, .background = 0.3, .keep_best = best};
+    const at::Tensor matched = match_boxes(objects, boxes, options);
+    EXPECT_TRUE(at::equal(matched, match(box_overlaps(objects, boxes), options)));
+    EXPECT_TRUE((matched >= 0).any().item<bool>());
+    EXPECT_TRUE((matched == kBetween).any().item<bool>());
+  }
+  EXPECT_TRUE(
+      at::equal(match_boxes(at::zeros({0, 4}), boxes, {}), at::full({boxes.size(0)}, kBackground)));
+}
+
 TEST(DetectionPartsTest, SuppressionIsTorchvisions) {
   const at::Tensor boxes = reference("nms/boxes");
   const at::Tensor scores = reference("nms/scores");

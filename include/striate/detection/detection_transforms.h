@@ -1,10 +1,8 @@
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <vector>
 
-#include "striate/base/random.h"
 #include "striate/detection/instance.h"
 #include "striate/image/image.h"
 
@@ -36,20 +34,6 @@ struct ResizeLimits {
 /// The size of the image after that, as torchvision computes it (rounded down), but at least 1.
 /// @throws std::invalid_argument  a size or limit below 1.
 ImageSize limited_size(const ImageSize& size, const ResizeLimits& limits);
-
-/// What happens to an image in training: what is drawn depends on `random` alone.
-struct DetectionTransforms {
-  double flip_probability = 0.5;
-  /// One is drawn for each image; none: the image stays as large as it is.
-  std::vector<int64_t> min_sizes = {800};
-  int64_t max_size = 1333;
-  /// The size is multiplied by a factor from this range: the scale jitter.
-  std::array<double, 2> scale = {1, 1};
-};
-
-/// @throws std::invalid_argument  values that make no sense.
-DetectionSample apply(const DetectionTransforms& transforms, DetectionSample sample,
-                      Random& random);
 
 struct BatchOptions {
   int64_t batch_size = 2;

@@ -24,6 +24,8 @@ struct DetectorOptions {
   // Images, brought to one scale: the shorter side becomes `min_size`, unless the longer one would
   // become more than `max_size`.
   int64_t min_size = 800;
+  /// In training one of these is drawn for each image instead (he2017, appendix); none: `min_size`.
+  std::vector<int64_t> training_sizes;
   int64_t max_size = 1333;
   int64_t size_divisor = 32;  ///< batches are padded to multiples of it
 

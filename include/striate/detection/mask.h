@@ -22,6 +22,9 @@ struct RunLengthMask {
 /// @param bitmap  one channel; what is not zero belongs to the object.
 /// @throws std::invalid_argument  several channels.
 RunLengthMask encode_mask(const Image& bitmap);
+/// The mask of a picture of `size`: `bitmap` from column `left` and row `top` on, zeros elsewhere.
+/// @throws std::invalid_argument  several channels, or the bitmap reaches beyond the picture.
+RunLengthMask encode_mask(const Image& bitmap, int64_t left, int64_t top, const ImageSize& size);
 /// One channel of zeros and ones. @throws std::invalid_argument  the counts don't fill the mask.
 Image decode_mask(const RunLengthMask& mask);
 

@@ -22,6 +22,11 @@ constexpr int64_t kBetween = -2;     ///< neither: not trained on
 /// Source: ren2015, 3.1.2.
 at::Tensor match(const at::Tensor& overlaps, const MatchOptions& options);
 
+/// The same of boxes, without all overlaps in memory at once.
+/// @param objects  (M, 4)    @param boxes  (N, 4)    @return  (N) int64
+at::Tensor match_boxes(const at::Tensor& objects, const at::Tensor& boxes,
+                       const MatchOptions& options);
+
 struct SampleOptions {
   int64_t count = 256;          ///< boxes of an image
   double positive_share = 0.5;  ///< at most so many of them stand for objects
