@@ -8,6 +8,7 @@
 #   bench/run.sh start [--runs N] …                             one photo by a process that starts for it
 #   bench/run.sh language [--models MODEL…] [--rounds N] …     training steps of language models
 #   bench/run.sh detection [--models MODEL…] [--rounds N] …    detectors at 800x1333, beside torchvision
+#   bench/run.sh suppression [--rounds N]                       of boxes, beside torchvision
 #   bench/run.sh look [--methods METHOD…] [--rounds N] …        attributions of a ResNet-50, beside captum
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -18,6 +19,7 @@ shift || true
 venv=.deps/bench
 [ "$mode" = data ] && venv=.deps/bench-data
 [ "$mode" = detection ] && venv=.deps/bench-data
+[ "$mode" = suppression ] && venv=.deps/bench-data
 [ "$mode" = look ] && venv=.deps/bench-look
 if [ ! -e "$venv/ready" ]; then
   tools/setup.sh
@@ -37,6 +39,6 @@ fi
 cmake --preset release >/dev/null
 cmake --build --preset release >/dev/null
 case "$mode" in
-  data | detection | language | look | loop | start) exec "$venv/bin/python" "bench/compare_$mode.py" "$@" ;;
+  data | detection | language | look | loop | start | suppression) exec "$venv/bin/python" "bench/compare_$mode.py" "$@" ;;
 esac
 exec "$venv/bin/python" bench/compare.py "$mode" "$@"
