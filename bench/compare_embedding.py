@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Runs Striate's t-SNE, openTSNE's and scikit-learn's in turns on the same features at equal
-settings, prints a table and writes bench/results/embedding-DATE.csv.
+settings, prints a table and writes bench/results/embedding-DATE.csv. Each round has a seed of its
+own.
 
     bench/compare_embedding.py [DATA]     # fashion-mnist: its 10,000 test images, 50 components
 
@@ -20,9 +21,9 @@ from measured import ROOT, keep_rows
 PYTHON = [sys.executable, str(ROOT / "bench" / "python_embedding.py")]
 
 
-def measure(command, options):
-    result = subprocess.run(command + ["--threads", str(options.threads)], stdout=subprocess.PIPE,
-                            check=True)
+def measure(command, options, seed=0):
+    result = subprocess.run(command + ["--threads", str(options.threads), "--seed", str(seed)],
+                            stdout=subprocess.PIPE, check=True)
     return json.loads(result.stdout)
 
 
@@ -37,11 +38,15 @@ def contestants(features, options):
         "scikit-learn": PYTHON + [features, "--by", "scikit-learn"]}
 
 
+def median(runs, key):
+    return round(statistics.median(run[key] for run in runs), 5)
+
+
 def compare(features, options):
     runs = {}
-    for _ in range(options.rounds):
+    for seed in range(options.rounds):
         for who, command in contestants(features, options).items():
-            run = measure(command, options)
+            run = measure(command, options, seed)
             runs.setdefault(who, []).append(run)
             print(f"  {who:24} {run['seconds']:7.2f} s", flush=True)
     ours = statistics.median(run["seconds"] for run in runs["striate"])
@@ -53,8 +58,10 @@ def compare(features, options):
             "who": who, "points": last["points"], "threads": options.threads,
             "rounds": options.rounds, "seconds": round(statistics.median(seconds), 2),
             "fastest": round(min(seconds), 2), "slowest": round(max(seconds), 2),
-            "divergence": round(last["divergence"], 4),
-            "trustworthiness": round(last["trustworthiness"], 4),
+            "divergence": median(measured, "divergence"),
+            "trustworthiness": median(measured, "trustworthiness"),
+            "lowest_trustworthiness": round(min(run["trustworthiness"] for run in measured), 5),
+            "highest_trustworthiness": round(max(run["trustworthiness"] for run in measured), 5),
             "peak_memory_mb": round(last["peak_memory_bytes"] / 1e6),
             "striate_is_faster": round(statistics.median(seconds) / ours, 2)})
     return rows
@@ -76,7 +83,8 @@ def main():
         rows = compare(features, options)
     for row in rows:
         print("{who:24} {seconds:7.2f} s ({fastest} to {slowest}), divergence {divergence:.4f}, "
-              "trustworthiness {trustworthiness:.4f}, {peak_memory_mb} MB "
+              "trustworthiness {trustworthiness:.5f} ({lowest_trustworthiness} to "
+              "{highest_trustworthiness}), {peak_memory_mb} MB "
               "{striate_is_faster:6.2f}".format(**row))
     keep_rows("embedding", rows)
 

@@ -21,18 +21,18 @@ def read_features(path):
     return values.reshape(header["features"]["shape"])
 
 
-def by_open_tsne(features, method, threads):
+def by_open_tsne(features, method, threads, seed):
     from openTSNE import TSNE
     return numpy.asarray(TSNE(
         perplexity=30, early_exaggeration=12, early_exaggeration_iter=250, n_iter=500,
         initial_momentum=0.5, final_momentum=0.8, initialization="pca", neighbors="exact", theta=0.5,
-        negative_gradient_method=method, n_jobs=threads, random_state=0).fit(features))
+        negative_gradient_method=method, n_jobs=threads, random_state=seed).fit(features))
 
 
-def by_scikit_learn(features, threads):
+def by_scikit_learn(features, threads, seed):
     from sklearn.manifold import TSNE
     return TSNE(perplexity=30, early_exaggeration=12, max_iter=750, init="pca", angle=0.5,
-                n_jobs=threads, random_state=0).fit_transform(features)
+                n_jobs=threads, random_state=seed).fit_transform(features)
 
 
 def divergence(features, points):
@@ -55,13 +55,14 @@ def main():
     parser.add_argument("features", help="a file of `striate bench embed --out`")
     parser.add_argument("--by", choices=["openTSNE-bh", "openTSNE-fft", "scikit-learn"])
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     features = read_features(options.features)
     start = time.perf_counter()
     if options.by == "scikit-learn":
-        points = by_scikit_learn(features, options.threads)
+        points = by_scikit_learn(features, options.threads, options.seed)
     else:
-        points = by_open_tsne(features, options.by.split("-")[1], options.threads)
+        points = by_open_tsne(features, options.by.split("-")[1], options.threads, options.seed)
     seconds = time.perf_counter() - start
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     from sklearn.manifold import trustworthiness

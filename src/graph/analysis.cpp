@@ -301,10 +301,26 @@ ActivationMemory activation_memory(const Graph& graph) {
 
 namespace {
 
-ReceptiveField slide(const ReceptiveField& field, const Size2& kernel, const Size2& stride) {
+ReceptiveField slide(const ReceptiveField& field, const Size2& kernel, const Size2& stride,
+                     const Size2& padding = 0) {
   return {.size = {field.size.height + (kernel.height - 1) * field.stride.height,
                    field.size.width + (kernel.width - 1) * field.stride.width},
-          .stride = {field.stride.height * stride.height, field.stride.width * stride.width}};
+          .stride = {field.stride.height * stride.height, field.stride.width * stride.width},
+          .begin = {field.begin.height - padding.height * field.stride.height,
+                    field.begin.width - padding.width * field.stride.width}};
+}
+
+// What either of two fields sees.
+ReceptiveField united(const ReceptiveField& a, const ReceptiveField& b) {
+  const Size2 begin = {std::min(a.begin.height, b.begin.height),
+                       std::min(a.begin.width, b.begin.width)};
+  return {
+      .size = {std::max(a.begin.height + a.size.height, b.begin.height + b.size.height) -
+                   begin.height,
+               std::max(a.begin.width + a.size.width, b.begin.width + b.size.width) - begin.width},
+      .stride = {std::max(a.stride.height, b.stride.height),
+                 std::max(a.stride.width, b.stride.width)},
+      .begin = begin};
 }
 
 // A value that is made of all positions of an image.
@@ -326,12 +342,9 @@ std::vector<ReceptiveField> receptive_fields(const Graph& graph) {
   std::vector<ReceptiveField> fields;
   for (const Node& node : graph.nodes()) {
     ReceptiveField field;
-    for (const int64_t input : node.inputs) {
-      const ReceptiveField& branch = fields[static_cast<size_t>(input)];
-      field.size = {std::max(field.size.height, branch.size.height),
-                    std::max(field.size.width, branch.size.width)};
-      field.stride = {std::max(field.stride.height, branch.stride.height),
-                      std::max(field.stride.width, branch.stride.width)};
+    for (size_t i = 0; i < node.inputs.size(); ++i) {
+      const ReceptiveField& branch = fields[static_cast<size_t>(node.inputs[i])];
+      field = i == 0 ? branch : united(field, branch);
     }
     const auto same = [&](const auto&) { return field; };
     fields.push_back(std::visit(
@@ -339,13 +352,15 @@ std::vector<ReceptiveField> receptive_fields(const Graph& graph) {
             [&](const Conv2d& conv) {
               const Size2 extent = {conv.dilation.height * (conv.kernel_size.height - 1) + 1,
                                     conv.dilation.width * (conv.kernel_size.width - 1) + 1};
-              return slide(field, extent, conv.stride);
+              return slide(field, extent, conv.stride, conv.padding);
             },
             [&](const MaxPool2d& pool) {
-              return slide(field, pool.kernel_size, pool.stride.value_or(pool.kernel_size));
+              return slide(field, pool.kernel_size, pool.stride.value_or(pool.kernel_size),
+                           pool.padding);
             },
             [&](const AvgPool2d& pool) {
-              return slide(field, pool.kernel_size, pool.stride.value_or(pool.kernel_size));
+              return slide(field, pool.kernel_size, pool.stride.value_or(pool.kernel_size),
+                           pool.padding);
             },
             [&](const AdaptiveAvgPool2d& pool) {
               return adaptive(field, input_shape(graph, node), pool.output_size);

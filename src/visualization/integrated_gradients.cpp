@@ -11,7 +11,7 @@
 
 #include "striate/base/error.h"
 #include "striate/visualization/attribution.h"
-#include "visualization/derived_network.h"
+#include "visualization/affine_stem.h"
 #include "visualization/score.h"
 
 namespace striate {
@@ -58,18 +58,20 @@ at::Tensor integrated_gradients(const Network& network, const at::Tensor& images
   if (options.baseline.defined() && options.baseline.sizes() != images.sizes().slice(1)) {
     throw ShapeError("the baseline of integrated gradients needs the shape of an image");
   }
-  const auto derived = derived_network(network, {.ends = {target_node(network.graph(), target)}});
+  AffineStem stem(network, target);
   const at::Tensor baseline = options.baseline.defined()
                                   ? options.baseline.unsqueeze(0).expand_as(images)
                                   : at::zeros_like(images);
-  const at::Tensor way = (images - baseline).detach();
-  at::Tensor sum = at::zeros_like(images);
+  // The stem takes a straight way to a straight way.
+  const at::Tensor from = stem.value(baseline.contiguous());
+  const at::Tensor way = stem.value(images) - from;
+  at::Tensor sum = at::zeros_like(way);
   int64_t done = 0;
   for (const auto& [at, weight] : gauss_legendre(options.steps)) {
-    sum += score_gradient(*derived, baseline + way * at, target, "input").gradient * weight;
+    sum += score_gradient(stem.rest(), from + way * at, target, "input").gradient * weight;
     if (options.progress) options.progress(++done, options.steps);
   }
-  return way * sum;
+  return (images - baseline).detach() * stem.gradient(images, sum);
 }
 
 }  // namespace striate

@@ -8,25 +8,13 @@
 #include <stdexcept>
 #include <vector>
 
-#include "striate/runtime/fused_network.h"
 #include "striate/visualization/attribution.h"
-#include "visualization/derived_network.h"
+#include "visualization/occluded_network.h"
 #include "visualization/score.h"
 
 namespace striate {
 
 namespace {
-
-struct Square {
-  int64_t top;
-  int64_t left;
-  int64_t bottom;
-  int64_t right;
-
-  at::Tensor of(const at::Tensor& map) const {  // (…, H, W)
-    return map.slice(-2, top, bottom).slice(-1, left, right);
-  }
-};
 
 std::vector<int64_t> starts(int64_t side, int64_t window, int64_t stride) {
   const int64_t count = window >= side ? 1 : (side - window + stride - 1) / stride + 1;
@@ -60,11 +48,9 @@ at::Tensor occlusion(const Network& network, const at::Tensor& images, const Tar
         "leave pixels out: the stride is at most the window");
   }
   at::NoGradGuard no_grad;
-  const auto derived =
-      derived_network(network, {.ends = {target_node(network.graph(), target)}, .fold = false});
-  const auto value_of = predictor(*derived);
   const int64_t height = images.size(2);
   const int64_t width = images.size(3);
+  const OccludedNetwork occluded(network, target, images.sizes().slice(1).vec(), options.window);
   const std::vector<Square> all = squares(height, width, options);
   const auto count = static_cast<int64_t>(all.size());
   const at::Tensor sums = at::zeros({images.size(0), height, width}, at::kDouble);
@@ -72,23 +58,20 @@ at::Tensor occlusion(const Network& network, const at::Tensor& images, const Tar
   for (const Square& square : all) square.of(hits) += 1;
   for (int64_t n = 0; n < images.size(0); ++n) {
     const at::Tensor image = images[n].unsqueeze(0);
-    const auto score_of = [&](const at::Tensor& batch) {
-      const Target same{.channels = target.channels[n].expand({batch.size(0)}),
+    const auto score_of = [&](const at::Tensor& values) {
+      const Target same{.channels = target.channels[n].expand({values.size(0)}),
                         .node = target.node,
                         .position = target.position};
-      return scores(value_of(batch), same).to(at::kDouble);
+      return scores(occluded.rest(values), same).to(at::kDouble);
     };
-    const at::Tensor whole = score_of(image);
+    const at::Tensor stem = occluded.stem(image);
+    const at::Tensor whole = score_of(stem);
     for (int64_t first = 0; first < count; first += options.batch_size) {
       const int64_t size = std::min(options.batch_size, count - first);
-      const at::Tensor batch = image.repeat({size, 1, 1, 1});
-      for (int64_t i = 0; i < size; ++i) {
-        all[static_cast<size_t>(first + i)].of(batch[i]).fill_(options.value);
-      }
-      const at::Tensor fall = whole - score_of(batch);
-      for (int64_t i = 0; i < size; ++i) {
-        all[static_cast<size_t>(first + i)].of(sums[n]) += fall[i];
-      }
+      const std::vector<Square> some(all.begin() + first, all.begin() + first + size);
+      const at::Tensor fall =
+          whole - score_of(occluded.occluded_stem(image, stem, some, options.value));
+      for (int64_t i = 0; i < size; ++i) some[static_cast<size_t>(i)].of(sums[n]) += fall[i];
       if (options.progress) options.progress(n * count + first + size, images.size(0) * count);
     }
   }

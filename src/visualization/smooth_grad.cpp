@@ -3,14 +3,13 @@
 #include <ATen/CPUGeneratorImpl.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/randn.h>
-#include <ATen/ops/zeros_like.h>
 #include <fmt/format.h>
 
 #include <stdexcept>
 
 #include "striate/base/error.h"
 #include "striate/visualization/attribution.h"
-#include "visualization/derived_network.h"
+#include "visualization/affine_stem.h"
 #include "visualization/score.h"
 
 namespace striate {
@@ -20,13 +19,15 @@ namespace {
 at::Tensor mean_gradient(const Network& network, const at::Tensor& images, const Target& target,
                          int64_t samples, const std::function<at::Tensor(int64_t)>& noise,
                          const ProgressObserver& progress) {
-  const auto derived = derived_network(network, {.ends = {target_node(network.graph(), target)}});
-  at::Tensor sum = at::zeros_like(images);
+  AffineStem stem(network, target);
+  at::Tensor sum;
   for (int64_t i = 0; i < samples; ++i) {
-    sum += score_gradient(*derived, images + noise(i), target, "input").gradient;
+    const at::Tensor value = stem.value(images + noise(i));
+    const at::Tensor gradient = score_gradient(stem.rest(), value, target, "input").gradient;
+    sum = i == 0 ? gradient : sum.add_(gradient);
     if (progress) progress(i + 1, samples);
   }
-  return sum / static_cast<double>(samples);
+  return stem.gradient(images, sum) / static_cast<double>(samples);
 }
 
 }  // namespace

@@ -37,12 +37,23 @@ TEST(ReceptiveField, GrowsByStrideAndDilation) {
   EXPECT_EQ(field_of(graph, x).stride, Size2(2));
 }
 
-TEST(ReceptiveField, OverBranchesIsTheLargest) {
+TEST(ReceptiveField, BeginsInThePadding) {
+  Graph graph("net", {1, 64, 64});
+  const Scope s(graph);
+  Value x = s.conv2d("a", graph.input(),
+                     {.out_channels = 1, .kernel_size = 7, .stride = 2, .padding = 3});
+  x = s.max_pool2d(x, {.kernel_size = 3, .stride = 2, .padding = {1, 0}});
+  EXPECT_EQ(field_of(graph, x).begin, Size2(-5, -3));
+  EXPECT_EQ(field_of(graph, x).size, Size2(11));
+}
+
+TEST(ReceptiveField, OverBranchesIsWhatAnySees) {
   Graph graph("net", {4, 16, 16});
   const Scope s(graph);
   const Value a = s.conv2d("a", graph.input(), {.out_channels = 4, .kernel_size = 5, .padding = 2});
   const Value x = s.add(graph.input(), a);
   EXPECT_EQ(field_of(graph, x).size, Size2(5));
+  EXPECT_EQ(field_of(graph, x).begin, Size2(-2));
 }
 
 TEST(ReceptiveField, OfAFlattenedImageIsAllOfIt) {

@@ -281,6 +281,42 @@ TEST(IntegratedGradients, SumToTheDifferenceOfTheScores) {
   }
 }
 
+TEST(IntegratedGradients, AreTheGradientsOnTheWay) {
+  for (const std::string name : {"resnet20", "lenet5@paper"}) {
+    const auto network = trained(build_model(name));
+    network->to(at::kDouble);
+    const Shape& shape = network->graph().input_shape();
+    const at::Tensor images = random({2, shape[0], shape[1], shape[2]}).to(at::kDouble);
+    const at::Tensor baseline = random(shape, 2).to(at::kDouble);
+    const Target target = classes({3, 4});
+    // Legendre's rule of two points.
+    const at::Tensor way = images - baseline;
+    const double off = 0.5 / std::sqrt(3.0);
+    const auto gradient = [&](double at) {
+      return plain_gradient(*network, baseline + way * at, target.channels);
+    };
+    EXPECT_LT(relative_error(integrated_gradients(*network, images, target,
+                                                  {.baseline = baseline, .steps = 2}),
+                             way * 0.5 * (gradient(0.5 - off) + gradient(0.5 + off))),
+              kDoubleTolerance)
+        << name;
+  }
+}
+
+TEST(SmoothGrad, IsTheMeanGradientOfNoisyImages) {
+  const auto network = trained(build_model("resnet20"));
+  network->to(at::kDouble);
+  const at::Tensor images = random({2, 3, 32, 32}).to(at::kDouble);
+  const at::Tensor noise = random({3, 2, 3, 32, 32}, 2).to(at::kDouble);
+  const Target target = classes({3, 4});
+  at::Tensor sum = at::zeros_like(images);
+  for (int64_t i = 0; i < 3; ++i) {
+    sum += plain_gradient(*network, images + noise[i], target.channels);
+  }
+  EXPECT_LT(relative_error(smooth_grad(*network, images, target, noise), sum / 3),
+            kDoubleTolerance);
+}
+
 TEST(IntegratedGradients, OfALinearNetworkIsWeightTimesImageInOneStep) {
   const Network network(linear_network(), 1);
   const at::Tensor images = random({2, 2, 5, 7});
@@ -340,6 +376,50 @@ at::Tensor occlusion_of_linear(const at::Tensor& weight, const at::Tensor& image
     if (is_last(y, height)) break;
   }
   return sums / hits;
+}
+
+// By the definition: every pixel's mean over the squares that hide it.
+at::Tensor occlusion_of_whole_images(Network& network, const at::Tensor& image, int64_t channel,
+                                     const OcclusionOptions& options) {
+  const int64_t height = image.size(2);
+  const int64_t width = image.size(3);
+  const auto score = [&](const at::Tensor& x) { return network.forward(x).select(1, channel); };
+  const at::Tensor sums = at::zeros({height, width}, at::kDouble);
+  const at::Tensor hits = at::zeros({height, width}, at::kDouble);
+  for (int64_t y = 0; y < height - options.window + options.stride; y += options.stride) {
+    for (int64_t x = 0; x < width - options.window + options.stride; x += options.stride) {
+      const auto square = [&](const at::Tensor& map) {
+        return map.slice(-2, y, y + options.window).slice(-1, x, x + options.window);
+      };
+      const at::Tensor hidden = image.clone();
+      square(hidden).fill_(options.value);
+      square(sums) += (score(image) - score(hidden)).squeeze();
+      square(hits) += 1;
+    }
+  }
+  return sums / hits;
+}
+
+TEST(Occlusion, IsThatOfWholeImagesWhateverTheSizes) {
+  struct Case {
+    std::string name;
+    Shape shape;
+    OcclusionOptions options;
+  };
+  for (const Case& c : {Case{"lenet5", {1, 28, 28}, {.window = 7, .stride = 7}},
+                        Case{"resnet20", {3, 57, 46}, {.window = 13, .stride = 12, .value = 0.3}},
+                        Case{"densenet40_12", {3, 32, 32}, {.window = 11, .stride = 11}},
+                        Case{"squeezenet1_1", {3, 113, 90}, {.window = 25, .stride = 22}},
+                        Case{"resnet18", {3, 150, 131}, {.window = 40, .stride = 35}}}) {
+    const auto network = trained(build_model(c.name, {.input = c.shape, .classes = 10}));
+    network->to(at::kDouble);
+    at::NoGradGuard no_grad;
+    const at::Tensor image = random({1, c.shape[0], c.shape[1], c.shape[2]}).to(at::kDouble);
+    EXPECT_LT(relative_error(occlusion(*network, image, classes({3}), c.options)[0],
+                             occlusion_of_whole_images(*network, image, 3, c.options)),
+              kDoubleTolerance)
+        << c.name;
+  }
 }
 
 TEST(Occlusion, OfALinearNetworkIsWhatTheSquaresTakeAway) {

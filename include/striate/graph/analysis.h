@@ -50,12 +50,13 @@ ActivationMemory activation_memory(const Graph& graph);
 /// Bytes of one node's output, 0 for a view.
 int64_t output_bytes(const Node& node);
 
-/// What of the input one value can see, in pixels, borders and padding ignored.
+/// What of the input one value can see, in pixels; borders are ignored.
 struct ReceptiveField {
   Size2 size = 1;
   Size2 stride = 1;  ///< pixels between neighbouring values
+  Size2 begin = 0;   ///< the first pixel of the first value's; below 0 in the padding
 };
-/// For every node; where branches meet, the largest.
+/// For every node; where branches meet, what any of them sees.
 std::vector<ReceptiveField> receptive_fields(const Graph& graph);
 
 /// For each node, whether a value depends on it; on its own node it does.
