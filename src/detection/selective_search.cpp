@@ -1,8 +1,8 @@
 // Selective Search for Object Recognition. Uijlings, van de Sande, Gevers, Smeulders, 2013.
 // https://doi.org/10.1007/s11263-013-0620-5
 // Departures: the scales and the smallest region of the first segmentation are those of OpenCV's
-// implementation, whose images are not resized either. Its quality mode takes blue for hue and red
-// and green for their shares; the colours here are the paper's.
+// implementation, whose images are not resized either, and so are the colours of the quality mode:
+// red and green instead of their shares, and blue instead of hue. They find a little more.
 
 #include "striate/detection/selective_search.h"
 
@@ -68,10 +68,8 @@ float intensity(const Color& rgb) {
   return 0.299F * rgb[0] + 0.587F * rgb[1] + 0.114F * rgb[2];
 }
 
-// The shares of red and green, and the intensity.
-Color rgi(const Color& rgb) {
-  const float sum = std::max(rgb[0] + rgb[1] + rgb[2], 1.0F);
-  return {rgb[0] / sum * 255, rgb[1] / sum * 255, intensity(rgb)};
+Color red_green_intensity(const Color& rgb) {
+  return {rgb[0], rgb[1], intensity(rgb)};
 }
 
 struct ColorSpace {
@@ -79,8 +77,8 @@ struct ColorSpace {
   size_t channels;
 };
 
-Color hue(const Color& rgb) {
-  return {hsv(rgb)[0]};
+Color blue(const Color& rgb) {
+  return {rgb[2]};
 }
 Color grey(const Color& rgb) {
   return {intensity(rgb)};
@@ -101,7 +99,7 @@ Diversity diversity_of(SelectiveSearchMode mode) {
             .scales = {150, 300, 450},
             .similarities = {all, without_color}};
   }
-  return {.colors = {{hsv, 3}, {lab, 3}, {rgi, 3}, {hue, 1}, {grey, 1}},
+  return {.colors = {{hsv, 3}, {lab, 3}, {red_green_intensity, 3}, {blue, 1}, {grey, 1}},
           .scales = {150, 300, 450, 600, 750},
           .similarities = {all, without_color, {.fill = true}, {.size = true}}};
 }
