@@ -2,9 +2,10 @@
 """Runs Striate's selective search and OpenCV's in turns on the images of a split, prints which objects
 their boxes find and writes bench/results/selective-search-DATE.csv.
 
-    bench/compare_selective_search.py DIR [--split test] [--mode fast|quality] [--boxes 2000]
+    bench/compare_selective_search.py voc:DIR [--split test] [--mode fast|quality] [--boxes 2000]
 
-DIR is of Pascal VOC's format. Needs numpy and opencv-contrib-python."""
+SOURCE is voc:DIR or coco:DIR; both sides start from regions of at least 100 pixels. Needs numpy and
+opencv-contrib-python."""
 
 import argparse
 import json
@@ -20,14 +21,15 @@ def commands(options):
     common = ["--split", options.split, "--mode", options.mode, "--boxes", str(options.boxes),
               "--limit", str(options.limit), "--threads", str(options.threads)]
     return {
-        "striate": [options.striate, "bench", "proposals", f"voc:{options.folder}", "--json"] + common,
+        "striate": [options.striate, "bench", "proposals", options.source, "--smallest-region", "100",
+                    "--json"] + common,
         "OpenCV": [sys.executable, str(ROOT / "bench" / "python_selective_search.py"),
-                   options.folder] + common}
+                   options.source] + common}
 
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("folder")
+    parser.add_argument("source")
     parser.add_argument("--split", default="test")
     parser.add_argument("--mode", choices=["fast", "quality"], default="fast")
     parser.add_argument("--boxes", type=int, default=2000)

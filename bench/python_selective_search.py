@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""OpenCV's selective search on a split of Pascal VOC's format, as a line of JSON as `striate bench
-proposals` prints it.
+"""OpenCV's selective search on a split of a data set, as a line of JSON as `striate bench proposals`
+prints it.
 
-    bench/python_selective_search.py DIR [--split test] [--mode fast|quality] [--boxes 2000]
+    bench/python_selective_search.py voc:DIR [--split test] [--mode fast|quality] [--boxes 2000]
 
-Needs opencv-contrib-python."""
+SOURCE is voc:DIR or coco:DIR. Needs opencv-contrib-python."""
 
 import argparse
 import json
@@ -16,13 +16,31 @@ import cv2
 import numpy
 
 
-def objects_of(folder, name):
-    root = xml.etree.ElementTree.parse(folder / "Annotations" / f"{name}.xml").getroot()
-    boxes = []
-    for corners in root.iterfind("object/bndbox"):
-        x1, y1, x2, y2 = (float(corners.find(key).text) for key in ("xmin", "ymin", "xmax", "ymax"))
-        boxes.append((x1 - 1, y1 - 1, x2, y2))
-    return numpy.array(boxes).reshape(-1, 4)
+def voc_objects(folder, split):
+    for name in (folder / "ImageSets" / "Main" / f"{split}.txt").read_text().split():
+        root = xml.etree.ElementTree.parse(folder / "Annotations" / f"{name}.xml").getroot()
+        boxes = []
+        for corners in root.iterfind("object/bndbox"):
+            x1, y1, x2, y2 = (float(corners.find(key).text)
+                              for key in ("xmin", "ymin", "xmax", "ymax"))
+            boxes.append((x1 - 1, y1 - 1, x2, y2))
+        yield folder / "JPEGImages" / f"{name}.jpg", numpy.array(boxes).reshape(-1, 4)
+
+
+def coco_objects(folder, split):
+    content = json.loads((folder / "annotations" / f"instances_{split}.json").read_text())
+    boxes = {}
+    for object_ in content["annotations"]:
+        x, y, width, height = object_["bbox"]
+        boxes.setdefault(object_["image_id"], []).append((x, y, x + width, y + height))
+    for image in content["images"]:
+        of_image = numpy.array(boxes.get(image["id"], []), float).reshape(-1, 4)
+        yield folder / "images" / image["file_name"], of_image
+
+
+def objects_of(source, split):
+    kind, _, folder = source.partition(":")
+    return {"voc": voc_objects, "coco": coco_objects}[kind](pathlib.Path(folder), split)
 
 
 def best_overlaps(objects, boxes):
@@ -46,7 +64,7 @@ def search(image, mode):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("folder", type=pathlib.Path)
+    parser.add_argument("source")
     parser.add_argument("--split", default="test")
     parser.add_argument("--mode", choices=["fast", "quality"], default="fast")
     parser.add_argument("--boxes", type=int, default=2000)
@@ -54,23 +72,22 @@ def main():
     parser.add_argument("--limit", type=int, default=0)
     options = parser.parse_args()
     cv2.setNumThreads(options.threads)
-    lines = (options.folder / "ImageSets" / "Main" / f"{options.split}.txt").read_text().split()
     overlaps, seconds, counts = [], 0, 0
-    names = lines[:options.limit] if options.limit else lines
-    for name in names:
-        image = cv2.imread(str(options.folder / "JPEGImages" / f"{name}.jpg"))
+    images = list(objects_of(options.source, options.split))[:options.limit or None]
+    for path, objects in images:
+        image = cv2.imread(str(path))
         start = time.perf_counter()
         boxes = search(image, options.mode)
         seconds += time.perf_counter() - start
         boxes = boxes[:options.boxes]
         counts += len(boxes)
-        overlaps.append(best_overlaps(objects_of(options.folder, name), boxes))
+        overlaps.append(best_overlaps(objects, boxes))
     overlaps = numpy.concatenate(overlaps)
     print(json.dumps({
-        "images": len(names), "objects": len(overlaps), "boxes_per_image": counts / len(names),
+        "images": len(images), "objects": len(overlaps), "boxes_per_image": counts / len(images),
         "recall": float((overlaps >= 0.5).mean()), "recall_at_70": float((overlaps >= 0.7).mean()),
         "mean_best_overlap": float(overlaps.mean()),
-        "seconds_per_image": seconds / len(names)}))
+        "seconds_per_image": seconds / len(images)}))
 
 
 if __name__ == "__main__":

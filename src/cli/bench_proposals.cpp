@@ -20,6 +20,7 @@ struct Options {
   std::string split = "test";
   std::string mode = "fast";
   int64_t boxes = 2000;
+  int64_t smallest_region = SelectiveSearchOptions{}.smallest_region;
   int64_t limit = 0;
   int threads = 0;
   bool json = false;
@@ -58,6 +59,7 @@ void bench_proposals(const Options& options) {
     throw UsageError(options.data + " has no such images", "name another --split");
   const SelectiveSearchOptions search{
       .mode = options.mode == "fast" ? SelectiveSearchMode::kFast : SelectiveSearchMode::kQuality,
+      .smallest_region = options.smallest_region,
       .max_boxes = options.boxes};
   Found found;
   for (const AnnotatedImage& image : images) {
@@ -101,6 +103,11 @@ void add_proposals_mode(CLI::App& bench) {
       ->check(CLI::IsMember({"fast", "quality"}))
       ->capture_default_str();
   command->add_option("--boxes", options->boxes, "At most so many an image; 0: all")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  command
+      ->add_option("--smallest-region", options->smallest_region,
+                   "Of the first segmentation, in pixels")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
   command->add_option("--limit", options->limit, "The first N images; 0: all")

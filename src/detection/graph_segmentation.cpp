@@ -1,5 +1,6 @@
 // Efficient Graph-Based Image Segmentation. Felzenszwalb, Huttenlocher, 2004.
 // https://doi.org/10.1023/B:VISI.0000022288.19776.77
+// Departure: a pixel has four neighbours, not eight: fewer regions run into each other.
 
 #include "detection/graph_segmentation.h"
 
@@ -134,16 +135,12 @@ GraphSegmenter::GraphSegmenter(const FloatPlanes& image, double deviation)
     }
     edges_.push_back({std::sqrt(squares), static_cast<int32_t>(from), static_cast<int32_t>(to)});
   };
-  edges_.reserve(4 * pixels_);
+  edges_.reserve(2 * pixels_);
   for (int64_t y = 0; y < image.height; ++y) {
     for (int64_t x = 0; x < image.width; ++x) {
       const int64_t pixel = y * image.width + x;
-      const bool right = x + 1 < image.width;
-      const bool down = y + 1 < image.height;
-      if (right) add(pixel, pixel + 1);
-      if (down) add(pixel, pixel + image.width);
-      if (right && down) add(pixel, pixel + image.width + 1);
-      if (right && y > 0) add(pixel, pixel - image.width + 1);
+      if (x + 1 < image.width) add(pixel, pixel + 1);
+      if (y + 1 < image.height) add(pixel, pixel + image.width);
     }
   }
   radix_sort(edges_);

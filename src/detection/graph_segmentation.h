@@ -22,7 +22,7 @@ struct Segmentation {
 };
 
 /// Cuts images into regions whose inner differences are small beside those at their borders.
-/// Source: felzenszwalb2004.
+/// Source: felzenszwalb2004, with the four nearest neighbours of each pixel.
 class GraphSegmenter {
  public:
   /// Sorts the differences of neighbouring pixels, once for any scale.

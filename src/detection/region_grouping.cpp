@@ -1,7 +1,6 @@
 // Selective Search for Object Recognition. Uijlings, van de Sande, Gevers, Smeulders, 2013,
 // sections 3.1 and 3.2. https://doi.org/10.1007/s11263-013-0620-5
-// Departures: the derivatives of the textures are central differences of a blurred image, and their
-// bins end at the largest of the image.
+// Departure: the derivatives of the textures are central differences of a blurred image.
 
 #include "detection/region_grouping.h"
 
@@ -18,10 +17,13 @@ constexpr int kColorBins = 25;
 constexpr int kTextureBins = 10;
 constexpr int kDirections = 8;
 constexpr double kTextureBlur = 1;  // the paper's sigma
+// Bins end where colours and their differences do, not at the largest of an image: a single sharp
+// edge would decide which textures differ.
+constexpr float kLargest = 256;
 
-std::vector<uint8_t> bins_of(const std::vector<float>& values, float largest, int count) {
+std::vector<uint8_t> bins_of(const std::vector<float>& values, int count) {
   std::vector<uint8_t> bins(values.size());
-  const float scale = largest > 0 ? static_cast<float>(count) / largest : 0;
+  const float scale = static_cast<float>(count) / kLargest;
   for (size_t i = 0; i < values.size(); ++i) {
     bins[i] = static_cast<uint8_t>(std::clamp(static_cast<int>(values[i] * scale), 0, count - 1));
   }
@@ -127,11 +129,11 @@ RegionMeasurer::RegionMeasurer(const FloatPlanes& image)
     : width_(image.width), height_(image.height) {
   const FloatPlanes smooth = gaussian_blur(image, kTextureBlur);
   for (size_t channel = 0; channel < image.channels.size(); ++channel) {
-    color_bins_.push_back(bins_of(image.channels[channel], 256, kColorBins));
+    color_bins_.push_back(bins_of(image.channels[channel], kColorBins));
     for (int direction = 0; direction < kDirections; ++direction) {
       const double angle = 2 * std::numbers::pi * direction / kDirections;
       const auto slopes = rising(smooth.channels[channel], width_, height_, angle);
-      texture_bins_.push_back(bins_of(slopes, std::ranges::max(slopes), kTextureBins));
+      texture_bins_.push_back(bins_of(slopes, kTextureBins));
     }
   }
 }

@@ -76,6 +76,8 @@ TEST(SelectiveSearch, TakesImagesOfOnePixelAndOneColor) {
   EXPECT_EQ(selective_search(make_image(40, 30, 1)), (std::vector<Box>{{0, 0, 40, 30}}));
   EXPECT_THROW(selective_search({}), std::invalid_argument);
   EXPECT_THROW(selective_search(make_image(2, 2, 3), {.max_boxes = -1}), std::invalid_argument);
+  EXPECT_THROW(selective_search(make_image(2, 2, 3), {.smallest_region = -1}),
+               std::invalid_argument);
 }
 
 TEST(GraphSegmentation, PartsHalvesAndKeepsRamps) {
@@ -88,6 +90,41 @@ TEST(GraphSegmentation, PartsHalvesAndKeepsRamps) {
   EXPECT_EQ(halves.labels[0], halves.labels[19 * 40]);
   for (int64_t i = 0; i < 800; ++i) planes.channels[0][i] = static_cast<float>(5 * (i % 40));
   EXPECT_EQ(GraphSegmenter(planes, 0.5).segment(2000, 1).count, 1);
+}
+
+TEST(GraphSegmentation, CornersThatTouchDoNotJoin) {
+  // Two white squares that share a corner; black ones fill the rest.
+  FloatPlanes planes{.width = 20, .height = 20};
+  planes.channels.emplace_back(400);
+  for (int64_t i = 0; i < 400; ++i) {
+    planes.channels[0][i] = (i % 20 < 10) == (i / 20 < 10) ? 200.0F : 0.0F;
+  }
+  EXPECT_EQ(GraphSegmenter(planes, 0.01).segment(50, 10).count, 4);
+}
+
+TEST(RegionGrouping, OneSharpEdgeDoesNotHideWhereTexturesDiffer) {
+  // Weak stripes, nothing, and a single line that is ten times as strong as the stripes.
+  FloatPlanes planes{.width = 60, .height = 10};
+  planes.channels.emplace_back(600);
+  Segmentation segmentation{.labels = std::vector<int32_t>(600), .count = 3};
+  for (int64_t i = 0; i < 600; ++i) {
+    const int64_t x = i % 60;
+    segmentation.labels[i] = static_cast<int32_t>(x / 20);
+    planes.channels[0][i] = x < 20 ? (x / 4 % 2 == 0 ? 0.0F : 40.0F) : 0.0F;
+  }
+  const auto without = RegionMeasurer(planes).measure(segmentation);
+  for (int64_t y = 0; y < 10; ++y) planes.channels[0][y * 60 + 50] = 255;
+  const auto with = RegionMeasurer(planes).measure(segmentation);
+  EXPECT_EQ(with[0].textures, without[0].textures);
+  EXPECT_NE(with[2].textures, without[2].textures);
+}
+
+TEST(SelectiveSearch, SmallerRegionsGiveMoreBoxes) {
+  Image image = two_rectangles();
+  paint(image, {20, 25, 6, 6}, {250, 250, 250});  // smaller than 100 pixels
+  const Box small{20, 25, 26, 31};
+  EXPECT_LT(best_overlap(selective_search(image), small), 0.3);
+  EXPECT_GT(best_overlap(selective_search(image, {.smallest_region = 20}), small), 0.6);
 }
 
 TEST(RegionGrouping, JoinsWhatIsMostAlikeFirst) {

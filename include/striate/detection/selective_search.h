@@ -14,6 +14,8 @@ enum class SelectiveSearchMode { kFast, kQuality };
 
 struct SelectiveSearchOptions {
   SelectiveSearchMode mode = SelectiveSearchMode::kFast;
+  /// Of the first segmentation, in pixels; 100 as in OpenCV. Smaller ones join a neighbour.
+  int64_t smallest_region = 100;
   /// Narrower or lower boxes are left out, in pixels.
   int64_t min_size = 1;
   /// The best so many; 0: all.
