@@ -210,7 +210,8 @@ Json ObjectFinderKind::evaluate(const EvaluationRequest& request) const {
   std::vector<AnnotatedImage> images = images_of(data, detection_split(request.part));
   if (finder->finds_masks()) need_masks(images);
   if (images.empty()) {
-    throw Error(fmt::format("{} has no images for its {} part", request.data, request.part));
+    throw Error(fmt::format("{} has no images for its {} part", request.data, request.part),
+                "name another one with --split");
   }
   if (request.limit > 0 && request.limit < std::ssize(images)) {
     images.resize(static_cast<size_t>(request.limit));

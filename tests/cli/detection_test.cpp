@@ -130,6 +130,12 @@ TEST_F(Detectors, ResultsOfAnEvaluationAreScoredAlike) {
   EXPECT_EQ(read_json(folder_ / "found.json")[0]["category_id"], 7);
   expect_scores(coco, "found.json", "coco:data");
   expect_scores(coco, "found.json", "data/annotations/instances_test.json");
+  for (const std::vector<std::string>& asked :
+       {joined(evaluate, {"--data", "coco:data"}),
+        {"score", "found.json", "coco:data", "--metric", "boxes"}}) {
+    expect_failure(joined(asked, {"--split", "validation"}), 1,
+                   {"coco:data", "validation", "another one with --split"});
+  }
   expect_failure({"score", "found.json", "coco:data", "--metric", "boxes", "--split", "train"}, 1,
                  {"found.json: [0]", "not in the data set"});
 
