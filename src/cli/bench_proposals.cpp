@@ -7,6 +7,7 @@
 
 #include "cli/bench.h"
 #include "cli/command.h"
+#include "cli/detection_measures.h"
 #include "striate/detection/detection_data.h"
 #include "striate/detection/selective_search.h"
 #include "striate/image/codec.h"
@@ -23,6 +24,7 @@ struct Options {
   int64_t smallest_region = SelectiveSearchOptions{}.smallest_region;
   int64_t limit = 0;
   int threads = 0;
+  bool lenient = false;
   bool json = false;
 };
 
@@ -51,9 +53,9 @@ void add_objects(const AnnotatedImage& image, const std::vector<Box>& boxes, Fou
 
 void bench_proposals(const Options& options) {
   if (options.threads > 0) at::set_num_threads(options.threads);
-  const DetectionData data = read_detection_data(options.data, {.without_masks = true});
-  const auto split = std::ranges::find(kDetectionSplitNames, options.split);
-  auto images = data.splits[split - kDetectionSplitNames.begin()];
+  const DetectionData data =
+      read_detection_data(options.data, {.lenient = options.lenient, .without_masks = true});
+  std::vector<AnnotatedImage> images = images_of(data, detection_split(options.split));
   if (options.limit > 0 && options.limit < std::ssize(images)) images.resize(options.limit);
   if (images.empty())
     throw UsageError(options.data + " has no such images", "name another --split");
@@ -75,6 +77,7 @@ void bench_proposals(const Options& options) {
   };
   const Json report = {{"images", images.size()},
                        {"objects", found.objects},
+                       {"dropped_objects", data.dropped},
                        {"boxes_per_image", share(found.boxes, std::ssize(images))},
                        {"recall", share(found.half, found.objects)},
                        {"recall_at_70", share(found.seventy, found.objects)},
@@ -83,10 +86,11 @@ void bench_proposals(const Options& options) {
   if (options.json) return print(report);
   print(fmt::format(
       "{} objects in {} images: {:.1f} % overlapped by at least 0.5, {:.1f} % by 0.7, "
-      "{:.3f} on average; {:.0f} boxes and {:.3f} s an image\n",
+      "{:.3f} on average; {:.0f} boxes and {:.3f} s an image{}\n",
       found.objects, images.size(), 100 * report["recall"].get<double>(),
       100 * report["recall_at_70"].get<double>(), report["mean_best_overlap"].get<double>(),
-      report["boxes_per_image"].get<double>(), report["seconds_per_image"].get<double>()));
+      report["boxes_per_image"].get<double>(), report["seconds_per_image"].get<double>(),
+      describe_dropped(report)));
 }
 
 }  // namespace
@@ -114,6 +118,7 @@ void add_proposals_mode(CLI::App& bench) {
       ->check(CLI::NonNegativeNumber);
   command->add_option("--threads", options->threads, "Threads that compute; 0: all")
       ->check(CLI::Range(0, 1024));
+  command->add_flag("--lenient", options->lenient, "Leave out objects whose box is wrong");
   command->add_flag("--json", options->json, "Print JSON");
   command->callback([options] { bench_proposals(*options); });
 }

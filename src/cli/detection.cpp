@@ -90,7 +90,7 @@ class DetectionKind final : public ObjectFinderKind {
     DetectionTaskOptions options = checked_task(config.recipe, [&](const Json& task, auto where) {
       return detection_task_options(task, usual, where);
     });
-    config.class_names = classes_to_find(config.data);
+    config.class_names = classes_to_find(config.data, options.lenient);
     options.detector.classes = std::ssize(config.class_names);
     config.recipe.task = striate::to_json(options);
   }
@@ -161,6 +161,8 @@ class DetectionKind final : public ObjectFinderKind {
     return std::make_unique<DetectorFinder>(detector_of(task),
                                             options_of(config).outside_proposals);
   }
+
+  const DetectionData& data_of(Task& task) const override { return detector_data_of(task); }
 };
 
 }  // namespace

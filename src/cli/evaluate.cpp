@@ -21,6 +21,7 @@ struct Options {
   int crops = 1;
   std::optional<int64_t> beams;
   bool nearest_neighbour = false;
+  DetectionRequest detections;
   bool json = false;
 };
 
@@ -78,12 +79,16 @@ void evaluate_kind(const ModelKind& kind, const Options& options) {
     throw UsageError(fmt::format("several files with a {} make no ensemble", kind.name()),
                      "evaluate one after the other");
   }
+  if (!kind.finds_objects()) {
+    refuse_detection_flags(options.detections, fmt::format("a {}", kind.name()));
+  }
   const Json report = kind.evaluate({.weights = options.weights.front(),
                                      .data = options.data.spelling,
                                      .part = options.split,
                                      .limit = options.data.limit,
                                      .beams = options.beams,
-                                     .nearest_neighbour = options.nearest_neighbour});
+                                     .nearest_neighbour = options.nearest_neighbour,
+                                     .detections = options.detections});
   options.json ? print(report) : print(kind.describe_evaluation(report));
 }
 
@@ -93,6 +98,7 @@ void evaluate(Options options) {
     const ModelKind* const kind = kind_of_file(options.weights.front());
     if (kind != nullptr) return evaluate_kind(*kind, options);
   }
+  refuse_detection_flags(options.detections, "classes of images");
   if (options.split == "validation") {
     throw UsageError("images with classes have no validation part",
                      "use --split train or --split test");
@@ -117,7 +123,8 @@ void evaluate(Options options) {
 void add_evaluate(CLI::App& program) {
   CLI::App* command = program.add_subcommand(
       "evaluate",
-      "How good weights are on data: accuracy (of several, their ensemble), loss, BLEU, bound");
+      "How good weights are on data: accuracy (of several, their ensemble), loss, BLEU, bound, "
+      "average precision");
   const auto options = std::make_shared<Options>();
   command
       ->add_option("weights", options->weights,
@@ -126,7 +133,7 @@ void add_evaluate(CLI::App& program) {
   command->add_option("--data", options->data.spelling, "A data set")->required();
   command
       ->add_option("--split", options->split,
-                   "train or test; of texts and captions also validation")
+                   "train or test; of texts, captions and objects also validation")
       ->check(CLI::IsMember({"train", "validation", "test"}))
       ->capture_default_str();
   command->add_option("--crops", options->crops, "Views of each image: 1 or 10")
@@ -140,6 +147,9 @@ void add_evaluate(CLI::App& program) {
       ->check(CLI::Range(1, 100));
   command->add_flag("--nearest-neighbour", options->nearest_neighbour,
                     "Captions: also those of the most alike training image");
+  add_detection_flags(*command, options->detections);
+  command->add_option("--results", options->detections.results,
+                      "Detections: a file for them in COCO's format, which striate score reads");
   add_model_flags(*command, options->model);
   command
       ->add_option("--column", options->model.column,

@@ -27,7 +27,8 @@ void refuse_flags_for_images(const ModelKind& kind, const std::string& model,
         std::pair{"--survival", flags.final_survival > 0},
         std::pair{"--convolution", !flags.convolution.empty()},
         std::pair{"--precision", !flags.precision.empty()},
-        std::pair{"--checkpoint-stages", !flags.checkpoint_stages.empty()}}) {
+        std::pair{"--checkpoint-stages", !flags.checkpoint_stages.empty()},
+        std::pair{"--lenient", flags.lenient && !kind.finds_objects()}}) {
     if (given) {
       throw UsageError(fmt::format("{} has no meaning for the {} {}", name, kind.name(), model),
                        "leave it out");

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "cli/detection_measures.h"
 #include "cli/training_options.h"
 #include "striate/report/run_report.h"
 #include "striate/sequence/language_model.h"
@@ -35,6 +36,7 @@ struct EvaluationRequest {
   int64_t limit = 0;          ///< only so much of it; 0: all
   std::optional<int64_t> beams;
   bool nearest_neighbour = false;  ///< beside it, what copying a training example gives
+  DetectionRequest detections;
 };
 
 /// What `predict` is asked for.
@@ -75,6 +77,7 @@ class ModelKind {
   virtual ~ModelKind() = default;
 
   virtual std::string name() const = 0;  ///< "language model"
+  virtual bool finds_objects() const { return false; }
   /// What to do with a weight file of it instead of what only networks for images can do.
   virtual std::string hint() const = 0;
   virtual std::vector<ListedModel> models() const = 0;

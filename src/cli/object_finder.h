@@ -27,6 +27,7 @@ class ObjectFinder {
 /// What the verbs of the program do with all kinds of models that find objects.
 class ObjectFinderKind : public ModelKind {
  public:
+  bool finds_objects() const override { return true; }
   std::string data_spellings() const override { return "coco:DIR, voc:DIR or masks:DIR"; }
   void check_initial(const RunConfig& config, const Weights& weights,
                      const std::string& origin) const override;
@@ -42,10 +43,13 @@ class ObjectFinderKind : public ModelKind {
   virtual std::unique_ptr<ObjectFinder> load(const Weights& weights,
                                              const std::string& origin) const = 0;
   virtual std::unique_ptr<ObjectFinder> trained_by(Task& task, const RunConfig& config) const = 0;
+  /// What a run is trained and tested on.
+  virtual const DetectionData& data_of(Task& task) const = 0;
 };
 
-/// The classes of the data that a run is to learn and be tested on.
-/// @throws Error  one of these parts has no images.
-std::vector<std::string> classes_to_find(const std::string& data);
+/// The classes of the data that a run is to learn and be tested on. Says how many objects with a
+/// wrong box are left out.
+/// @throws Error  one of these parts has no images. @param lenient  as `DetectionDataOptions`
+std::vector<std::string> classes_to_find(const std::string& data, bool lenient);
 
 }  // namespace striate::cli

@@ -62,7 +62,7 @@ class RcnnKind final : public ObjectFinderKind {
     RcnnTaskOptions options = checked_task(config.recipe, [&](const Json& task, auto where) {
       return rcnn_task_options(task, find_rcnn(config.model)->options, where);
     });
-    config.class_names = classes_to_find(config.data);
+    config.class_names = classes_to_find(config.data, options.lenient);
     options.rcnn.classes = std::ssize(config.class_names);
     config.recipe.task = striate::to_json(options);
   }
@@ -87,6 +87,8 @@ class RcnnKind final : public ObjectFinderKind {
   std::unique_ptr<ObjectFinder> trained_by(Task& task, const RunConfig&) const override {
     return std::make_unique<RcnnFinder>(rcnn_of(task));
   }
+
+  const DetectionData& data_of(Task& task) const override { return rcnn_data_of(task); }
 };
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "cli/command.h"
+#include "cli/detection_measures.h"
 #include "cli/score_detections.h"
 #include "striate/base/text.h"
 #include "striate/sequence/bleu.h"
@@ -20,7 +21,8 @@ struct Options {
   std::string hypotheses;
   std::vector<std::string> references;
   std::string metric;
-  bool lenient = false;
+  std::string part = "test";
+  DetectionRequest detections;
   bool json = false;
 };
 
@@ -97,13 +99,14 @@ std::string describe_captions(const Json& report) {
 
 Json score_found(const Options& options) {
   if (options.references.size() != 1) {
-    throw UsageError("detections are scored beside one file of instances",
-                     "name COCO's instances_*.json");
+    throw UsageError("detections are scored beside one file of instances, or one data set",
+                     "name COCO's instances_*.json, coco:DIR, voc:DIR or masks:DIR");
   }
   return score_detections({.results = options.hypotheses,
                            .instances = options.references[0],
+                           .part = options.part,
                            .masks = options.metric == "masks",
-                           .lenient = options.lenient});
+                           .request = options.detections});
 }
 
 struct Metric {
@@ -122,6 +125,7 @@ const std::map<std::string, Metric>& metrics() {
 
 void score(const Options& options) {
   const Metric& metric = metrics().at(options.metric);
+  if (metric.score != score_found) refuse_detection_flags(options.detections, options.metric);
   const Json report = metric.score(options);
   if (options.json) return print(report);
   print(metric.describe(report));
@@ -140,7 +144,7 @@ void add_score(CLI::App& program) {
   command
       ->add_option("references", options->references,
                    "bleu: one file or several, a sentence on each line. captions: captions:DIR. "
-                   "boxes, masks: COCO's JSON of instances")
+                   "boxes, masks: COCO's JSON of instances, or coco:DIR, voc:DIR, masks:DIR")
       ->required();
   command
       ->add_option("--metric", options->metric,
@@ -148,7 +152,12 @@ void add_score(CLI::App& program) {
                    "or masks (COCO's average precision)")
       ->check(CLI::IsMember({"captions", "bleu", "boxes", "masks"}))
       ->required();
-  command->add_flag("--lenient", options->lenient, "Leave out objects whose box or mask is wrong");
+  command
+      ->add_option("--split", options->part,
+                   "Boxes, masks: the part of a data set: train, validation or test")
+      ->check(CLI::IsMember({"train", "validation", "test"}))
+      ->capture_default_str();
+  add_detection_flags(*command, options->detections);
   command->add_flag("--json", options->json, "Print JSON");
   command->callback([options] { score(*options); });
 }

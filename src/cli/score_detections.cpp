@@ -15,12 +15,6 @@ namespace striate::cli {
 
 namespace {
 
-// "-" is a number that no object counts for.
-std::string cell(const Json& number) {
-  const double value = number.get<double>();
-  return value < 0 ? "-" : fmt::format("{:.4f}", value);
-}
-
 template <class Lists>
 bool all_have_masks(const Lists& lists) {
   return std::ranges::all_of(lists, [](const auto& list) {
@@ -39,38 +33,50 @@ void need_masks(const DetectionFiles& files, const std::vector<AnnotatedImage>& 
   need(all_have_masks(std::views::transform(images, &AnnotatedImage::instances)), files.instances);
 }
 
+// The images of a file of instances, or of a part of a data set.
+std::vector<AnnotatedImage> take_images(DetectionData& data, const DetectionFiles& files) {
+  const DetectionSplit split =
+      is_detection_data(files.instances) ? detection_split(files.part) : DetectionSplit::kTrain;
+  std::vector<AnnotatedImage> images = std::move(data.splits[static_cast<size_t>(split)]);
+  if (images.empty()) {
+    throw Error(fmt::format("{} has no images for its {} part", files.instances, files.part),
+                "name another one with --split");
+  }
+  return images;
+}
+
 }  // namespace
 
 Json score_detections(const DetectionFiles& files) {
-  const DetectionData data = read_coco_file(
-      files.instances,
-      {.lenient = files.lenient, .without_masks = !files.masks, .without_images = true});
-  const auto& images = data.splits[0];
+  const DetectionDataOptions reading{
+      .lenient = files.request.lenient, .without_masks = !files.masks, .without_images = true};
+  DetectionData data = is_detection_data(files.instances)
+                           ? read_detection_data(files.instances, reading)
+                           : read_coco_file(files.instances, reading);
+  const std::vector<AnnotatedImage> images = take_images(data, files);
   const auto detections = read_detections(files.results, images, data.category_ids);
   if (files.masks) need_masks(files, images, detections);
-  const int64_t class_count = std::ssize(data.class_names);
-  const CocoEvaluation coco = evaluate_coco(
-      images, detections,
-      {.class_count = class_count, .overlap = files.masks ? OverlapOf::kMasks : OverlapOf::kBoxes});
   int64_t count = 0;
   for (const auto& found : detections) count += std::ssize(found);
   Json report = {{"metric", files.masks ? "masks" : "boxes"},
                  {"images", images.size()},
                  {"detections", count},
                  {"dropped_objects", data.dropped}};
-  for (const auto& [name, value] : named_scores(coco.all)) report[name] = value;
+  report.update(measure_detections(images, detections, data.class_names,
+                                   {.overlap = files.masks ? OverlapOf::kMasks : OverlapOf::kBoxes,
+                                    .errors = files.request.errors,
+                                    .curves = !files.request.plot.empty()}));
   if (!files.masks) {
     for (const auto& [name, rule] : {std::pair("voc_ap50", VocRule::kArea),
                                      std::pair("voc2007_ap50", VocRule::kElevenPoints)}) {
-      report[name] = evaluate_voc(images, detections, {.class_count = class_count, .rule = rule})
+      report[name] = evaluate_voc(images, detections,
+                                  {.class_count = std::ssize(data.class_names), .rule = rule})
                          .mean_average_precision;
     }
   }
-  report["classes"] = Json::array();
-  for (int64_t label = 0; label < class_count; ++label) {
-    Json one = {{"name", data.class_names[label]}};
-    for (const auto& [name, value] : named_scores(coco.classes[label])) one[name] = value;
-    report["classes"].push_back(std::move(one));
+  if (!files.request.plot.empty()) {
+    write_precision_recall(report, report["metric"].get<std::string>(), files.request.plot);
+    report["plot"] = files.request.plot;
   }
   return report;
 }
@@ -78,19 +84,17 @@ Json score_detections(const DetectionFiles& files) {
 std::string describe_detections(const Json& report) {
   std::vector<std::vector<std::string>> numbers;
   for (const auto& [name, value] : report.items()) {
-    if (value.is_number_float()) numbers.push_back({name, cell(value)});
+    if (value.is_number_float()) numbers.push_back({name, describe_score(value)});
   }
-  std::vector<std::vector<std::string>> classes = {{"class", "ap", "ap50", "ap75", "ar100"}};
-  for (const Json& one : report["classes"]) {
-    if (one["ar100"].get<double>() < 0) continue;
-    classes.push_back({one["name"].get<std::string>(), cell(one["ap"]), cell(one["ap50"]),
-                       cell(one["ap75"]), cell(one["ar100"])});
-  }
-  return fmt::format("{} images, {} detections, by their {}\n{}\n{}",
-                     with_thousands(report["images"].get<int64_t>()),
-                     with_thousands(report["detections"].get<int64_t>()),
-                     report["metric"].get<std::string>(), aligned_table(numbers, "lr"),
-                     aligned_table(classes, "lr"));
+  std::string text = fmt::format("{} images, {} detections, by their {}{}\n{}\n{}",
+                                 with_thousands(report["images"].get<int64_t>()),
+                                 with_thousands(report["detections"].get<int64_t>()),
+                                 report["metric"].get<std::string>(), describe_dropped(report),
+                                 aligned_table(numbers, "lr"),
+                                 describe_measured(report, report["metric"].get<std::string>()));
+  if (report.contains("plot"))
+    text += fmt::format("\nplot {}\n", report["plot"].get<std::string>());
+  return text;
 }
 
 }  // namespace striate::cli

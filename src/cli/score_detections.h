@@ -2,21 +2,20 @@
 
 #include <string>
 
-#include "striate/base/json.h"
+#include "cli/detection_measures.h"
 
 namespace striate::cli {
 
-/// A results file beside a file of instances, both COCO's.
+/// COCO's results beside the objects that are there.
 struct DetectionFiles {
   std::string results;
-  std::string instances;
+  std::string instances;  // COCO's file, or a data set as coco:DIR
+  std::string part;       // of the data set: train, validation or test
   bool masks = false;
-  bool lenient = false;
-  bool errors = false;  // why average precision is not one
-  std::string plot;     // an SVG of precision and recall; empty: none
+  DetectionRequest request;
 };
 
-/// COCO's twelve numbers, VOC's for boxes, and each class's.
+/// COCO's twelve numbers, VOC's for boxes, and each class's. Writes the plot.
 Json score_detections(const DetectionFiles& files);
 std::string describe_detections(const Json& report);
 

@@ -66,7 +66,7 @@ void check_resume(const Options& options) {
       flags.batch_size > 0 || flags.accumulate > 0 || flags.limit > 0 || flags.seed.has_value() ||
       !flags.freeze_up_to.empty() || flags.final_survival > 0 || !flags.convolution.empty() ||
       !flags.precision.empty() || !flags.encoder.empty() || !flags.attention.empty() ||
-      options.ensemble > 0 || !options.weights.empty() || !options.out.empty();
+      flags.lenient || options.ensemble > 0 || !options.weights.empty() || !options.out.empty();
   if (!options.resume.empty() && changes) {
     throw std::invalid_argument(
         "a resumed run keeps what its recipe.json says; only --device, --loader-threads and "

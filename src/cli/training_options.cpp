@@ -49,6 +49,8 @@ void add_training_flags(CLI::App& command, TrainingFlags& flags) {
                      "Captions: weights of the network that looks at the images");
   command.add_option("--attention", flags.attention, "Captions: soft or hard")
       ->check(CLI::IsMember({"soft", "hard"}));
+  command.add_flag("--lenient", flags.lenient,
+                   "Objects: leave out those whose box or mask is wrong");
   command.add_option("--device", flags.device, "cpu or cuda")->capture_default_str();
   command.add_option("--loader-threads", flags.loader_threads, "Threads that prepare images")
       ->check(CLI::Range(1, 64))
@@ -107,6 +109,7 @@ Recipe resolve_recipe(const std::string& usual, const TrainingFlags& flags) {
   if (!flags.encoder.empty())
     apply_setting("task.encoder.weights=" + Json(flags.encoder).dump(), recipe);
   if (!flags.attention.empty()) apply_setting("task.attention=" + flags.attention, recipe);
+  if (flags.lenient) apply_setting("task.lenient=true", recipe);
   for (const std::string& setting : flags.settings) apply_setting(setting, recipe);
   if (flags.epochs > 0) recipe.epochs = flags.epochs;
   if (flags.batch_size > 0) recipe.batch_size = flags.batch_size;
@@ -118,6 +121,10 @@ RunConfig resolve(const std::string& model, const TrainingFlags& flags) {
   const ModelKind* const kind = kind_of_model(model);
   if (kind != nullptr) return resolve(*kind, model, flags);
   const ModelEntry& entry = find_model(model);
+  if (flags.lenient) {
+    throw UsageError(fmt::format("--lenient has no meaning for the network {}", model),
+                     "leave it out: it is for boxes and masks of objects");
+  }
   if (flags.data.empty()) {
     throw std::invalid_argument(fmt::format("--data is missing: {}", kDataSpellings));
   }

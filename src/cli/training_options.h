@@ -25,6 +25,7 @@ struct TrainingFlags {
   std::string precision;    ///< "": float32
   std::string encoder;      ///< captions: the network that looks at images
   std::string attention;    ///< captions: soft or hard; "": the recipe's
+  bool lenient = false;     ///< detectors: leave out wrong objects
   std::string device = "cpu";
   int loader_threads = 1;
   double checkpoint_seconds = 60;

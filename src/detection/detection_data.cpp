@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "detection/detection_readers.h"
@@ -34,6 +35,15 @@ const Kind* kind_of(const std::string& spelling) {
 }
 
 }  // namespace
+
+DetectionSplit detection_split(const std::string& name) {
+  const auto found = std::ranges::find(kDetectionSplitNames, name);
+  if (found == kDetectionSplitNames.end()) {
+    throw LookupError(fmt::format("no part of a data set is called \"{}\"", name),
+                      "say train, validation or test");
+  }
+  return static_cast<DetectionSplit>(found - kDetectionSplitNames.begin());
+}
 
 bool is_detection_data(const std::string& spelling) {
   return kind_of(spelling) != nullptr;
@@ -74,7 +84,7 @@ void drop_object(const std::string& place, const std::string& problem,
                  const DetectionDataOptions& options, DetectionData& data) {
   if (!options.lenient) {
     throw FormatError(fmt::format("{} {}", place, problem),
-                      "correct or remove it; striate score --lenient leaves such objects out");
+                      "correct or remove it; --lenient leaves such objects out");
   }
   ++data.dropped;
 }

@@ -16,7 +16,8 @@
 namespace striate {
 namespace {
 
-constexpr const char* kHint = "take the data set that the detections were made for";
+constexpr const char* kHint =
+    "take the data set, and the part of it, that the detections were made for";
 
 Json item_of(const Detection& detection, int64_t image_id, int64_t category_id) {
   const Box& box = detection.box;

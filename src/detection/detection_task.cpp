@@ -7,6 +7,7 @@
 #include <cmath>
 #include <stdexcept>
 
+#include "detection/run_data.h"
 #include "striate/base/error.h"
 #include "striate/detection/box_coding.h"
 #include "striate/detection/detection_transforms.h"
@@ -22,22 +23,6 @@ const DetectorEntry& entry_of(const RunConfig& config) {
   const DetectorEntry* const entry = find_detector(config.model);
   if (entry == nullptr) throw LookupError(fmt::format("{} finds no objects", config.model));
   return *entry;
-}
-
-DetectionData open_run_data(const RunConfig& config, const DetectionTaskOptions& options) {
-  DetectionData data = read_detection_data(config.data, {.without_masks = !options.detector.masks});
-  if (data.class_names != config.class_names) {
-    throw FormatError(fmt::format("{} has other classes than when the run began", config.data),
-                      "bring back the data that the run was started with");
-  }
-  for (const std::vector<AnnotatedImage>& part : data.splits) {
-    if (options.detector.masks) need_masks(part);
-  }
-  std::vector<AnnotatedImage>& training = data.splits[static_cast<size_t>(DetectionSplit::kTrain)];
-  if (config.limit > 0 && config.limit < std::ssize(training)) {
-    training.resize(static_cast<size_t>(config.limit));
-  }
-  return data;
 }
 
 // What is not ignored.
@@ -70,7 +55,8 @@ class DetectionTask final : public Task {
       : config_(config),
         options_(
             detection_task_options(config.recipe.task, entry_of(config).options, "recipe.task")),
-        data_(open_run_data(config, options_)),
+        data_(open_run_data(
+            config, {.lenient = options_.lenient, .without_masks = !options_.detector.masks})),
         detector_{.name = config.model,
                   .detector = std::make_shared<Detector>(options_.detector, config.seed),
                   .class_names = config.class_names} {
@@ -91,6 +77,7 @@ class DetectionTask final : public Task {
   }
 
   const NamedDetector& detector() const { return detector_; }
+  const DetectionData& data() const { return data_; }
 
   const NamedTensors& tensors() const override { return detector_.detector->tensors(); }
   void load(const Weights& weights) override { detector_.detector->load(weights); }
@@ -185,6 +172,12 @@ class DetectionTask final : public Task {
   int64_t batch_ = 0;  // the next one
 };
 
+const DetectionTask& detection_task_of(Task& task) {
+  auto* const detection = dynamic_cast<DetectionTask*>(&task);
+  if (detection == nullptr) throw std::logic_error("the run trains no detector");
+  return *detection;
+}
+
 }  // namespace
 
 DetectionTaskOptions detection_task_options(const Json& task, const DetectorOptions& usual,
@@ -195,6 +188,7 @@ DetectionTaskOptions detection_task_options(const Json& task, const DetectorOpti
   o.backbone_weights = reader.get("backbone_weights", o.backbone_weights);
   o.flip_probability = reader.get("flip_probability", o.flip_probability);
   o.outside_proposals = reader.get("outside_proposals", o.outside_proposals);
+  o.lenient = reader.get("lenient", o.lenient);
   reader.finish();
   if (!(o.flip_probability >= 0 && o.flip_probability <= 1)) {
     throw reader.error("flip_probability",
@@ -212,6 +206,7 @@ Json to_json(const DetectionTaskOptions& options) {
   json["backbone_weights"] = options.backbone_weights;
   json["flip_probability"] = options.flip_probability;
   json["outside_proposals"] = options.outside_proposals;
+  json["lenient"] = options.lenient;
   return json;
 }
 
@@ -220,9 +215,11 @@ std::unique_ptr<Task> make_detection_task(const RunConfig& config, const Trainer
 }
 
 const NamedDetector& detector_of(Task& task) {
-  auto* const detection = dynamic_cast<DetectionTask*>(&task);
-  if (detection == nullptr) throw std::logic_error("the run trains no detector");
-  return detection->detector();
+  return detection_task_of(task).detector();
+}
+
+const DetectionData& detector_data_of(Task& task) {
+  return detection_task_of(task).data();
 }
 
 at::Tensor SearchedProposals::of(const std::string& path, const Image& image) {

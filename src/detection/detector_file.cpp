@@ -1,6 +1,7 @@
 #include "striate/detection/detector_file.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "detection/finder_metadata.h"
 #include "striate/base/error.h"
@@ -23,11 +24,17 @@ NamedDetector assemble(const std::string& name, const DetectorOptions& options,
   return result;
 }
 
-NamedDetector published(const Weights& weights) {
+NamedDetector published(const Weights& weights, const std::string& origin) {
   const std::string name =
       weights.tensors.contains(kMasks) ? "maskrcnn_resnet50_fpn" : "fasterrcnn_resnet50_fpn";
   DetectorOptions options = find_detector(name)->options;
-  options.classes = weights.tensors.at(kScores).size(0) - 1;
+  const at::Tensor& scores = weights.tensors.at(kScores);
+  if (scores.dim() != 2 || scores.size(0) < 2) {
+    throw ShapeError(
+        fmt::format("[{}] of {} needs (classes + 1, channels) with at least one class, got ({})",
+                    kScores, origin, fmt::join(scores.sizes(), ", ")));
+  }
+  options.classes = scores.size(0) - 1;
   std::vector<std::string> class_names;
   for (int64_t i = 1; i <= options.classes; ++i) class_names.push_back(std::to_string(i));
   return assemble(name, options, std::move(class_names), with_newer_keys(weights));
@@ -52,7 +59,7 @@ NamedDetector load_detector(const Weights& weights, const std::string& origin) {
     throw LookupError(origin + " holds no detector",
                       "striate train faster_rcnn_squeezenet1_0 --data DATA makes one");
   }
-  if (!weights.metadata.contains(kDetectorKey)) return published(weights);
+  if (!weights.metadata.contains(kDetectorKey)) return published(weights, origin);
   const std::string name = metadata_text(weights, kFinderModelKey, origin);
   const DetectorEntry* const entry = find_detector(name);
   if (entry == nullptr) throw LookupError(fmt::format("{}: {} is no detector", origin, name));

@@ -10,6 +10,7 @@
 #include <stdexcept>
 
 #include "detection/finder_metadata.h"
+#include "detection/run_data.h"
 #include "striate/base/cache.h"
 #include "striate/base/error.h"
 #include "striate/base/random.h"
@@ -102,19 +103,11 @@ class RcnnTask final : public Task {
       : config_(config),
         options_(
             rcnn_task_options(config.recipe.task, entry_of(config.model).options, "recipe.task")),
-        data_(read_detection_data(config.data, {.without_masks = true})),
+        data_(open_run_data(config, {.lenient = options_.lenient, .without_masks = true})),
         rcnn_{.name = config.model,
               .rcnn = std::make_shared<Rcnn>(options_.rcnn, config.seed),
               .class_names = config.class_names} {
     if (trainer.device != "cpu") throw Error("R-CNN is trained on the processor only");
-    if (data_.class_names != config.class_names) {
-      throw FormatError(fmt::format("{} has other classes than when the run began", config.data),
-                        "bring back the data that the run was started with");
-    }
-    std::vector<AnnotatedImage>& all = data_.splits[static_cast<size_t>(DetectionSplit::kTrain)];
-    if (config.limit > 0 && config.limit < std::ssize(all)) {
-      all.resize(static_cast<size_t>(config.limit));
-    }
     check_classes();
     if (!options_.backbone_weights.empty()) {
       rcnn_.rcnn->load_backbone(read_weights(options_.backbone_weights));
@@ -122,6 +115,7 @@ class RcnnTask final : public Task {
   }
 
   const NamedRcnn& rcnn() const { return rcnn_; }
+  const DetectionData& data() const { return data_; }
 
   const NamedTensors& tensors() const override { return rcnn_.rcnn->tensors(); }
   void load(const Weights& weights) override { rcnn_.rcnn->load(weights); }
@@ -201,11 +195,17 @@ class RcnnTask final : public Task {
 
   const RunConfig config_;
   const RcnnTaskOptions options_;
-  DetectionData data_;
+  const DetectionData data_;
   const NamedRcnn rcnn_;
   std::unique_ptr<DescribedImages> described_;
   int64_t batch_ = 0;  // the next one
 };
+
+const RcnnTask& rcnn_task_of(Task& task) {
+  auto* const rcnn = dynamic_cast<RcnnTask*>(&task);
+  if (rcnn == nullptr) throw std::logic_error("the run trains no R-CNN");
+  return *rcnn;
+}
 
 }  // namespace
 
@@ -265,6 +265,7 @@ RcnnTaskOptions rcnn_task_options(const Json& task, const RcnnOptions& usual,
   JsonReader reader(task, where);
   RcnnTaskOptions o{.rcnn = read_rcnn_options(reader, usual), .backbone_weights = {}};
   o.backbone_weights = reader.get("backbone_weights", o.backbone_weights);
+  o.lenient = reader.get("lenient", o.lenient);
   reader.finish();
   return o;
 }
@@ -272,6 +273,7 @@ RcnnTaskOptions rcnn_task_options(const Json& task, const RcnnOptions& usual,
 Json to_json(const RcnnTaskOptions& options) {
   Json json = to_json(options.rcnn);
   json["backbone_weights"] = options.backbone_weights;
+  json["lenient"] = options.lenient;
   return json;
 }
 
@@ -280,9 +282,11 @@ std::unique_ptr<Task> make_rcnn_task(const RunConfig& config, const TrainerOptio
 }
 
 const NamedRcnn& rcnn_of(Task& task) {
-  auto* const rcnn = dynamic_cast<RcnnTask*>(&task);
-  if (rcnn == nullptr) throw std::logic_error("the run trains no R-CNN");
-  return rcnn->rcnn();
+  return rcnn_task_of(task).rcnn();
+}
+
+const DetectionData& rcnn_data_of(Task& task) {
+  return rcnn_task_of(task).data();
 }
 
 std::vector<std::vector<Detection>> detect_in(Rcnn& rcnn, const std::vector<AnnotatedImage>& images,

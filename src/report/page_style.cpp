@@ -54,6 +54,7 @@ white-space:nowrap}
 .plots figure{margin:0;padding:10px 8px 6px;border:1px solid var(--rule);border-radius:4px}
 .plot{display:block;width:100%;height:auto}
 .columns{display:flex;flex-wrap:wrap;gap:32px 48px;align-items:flex-start}
+.plots+.columns{margin-top:24px}
 .columns>*{min-width:0;max-width:100%}
 .even{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,460px),1fr))}
 .even table{width:100%}

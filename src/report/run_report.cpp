@@ -165,11 +165,35 @@ void add_training(std::string& out, const std::vector<EpochRecord>& epochs) {
   out += "</section>\n";
 }
 
-void add_plots(std::string& out, const std::vector<Plot>& plots) {
-  if (plots.empty()) return;
+void add_table(std::string& out, const ReportTable& table) {
+  append(out, "<div class=\"scroll\"><table class=\"scores\">\n<caption>{}</caption>\n<thead><tr>",
+         escape(table.caption));
+  for (const std::string& heading : table.headings) {
+    append(out, "<th scope=\"col\">{}</th>", escape(heading));
+  }
+  out += "</tr></thead>\n<tbody>\n";
+  for (const std::vector<std::string>& row : table.rows) {
+    out += "<tr>";
+    for (size_t i = 0; i < row.size(); ++i) {
+      const std::string cell = escape_name(row[i]);
+      out += i == 0 ? "<th scope=\"row\">" + cell + "</th>" : "<td>" + cell + "</td>";
+    }
+    out += "</tr>\n";
+  }
+  out += "</tbody></table></div>\n";
+}
+
+void add_evaluation(std::string& out, const RunReport& report) {
+  if (report.plots.empty() && report.tables.empty()) return;
   out += "<section>\n<h2>Evaluation</h2>\n<div class=\"plots\">\n";
-  for (const Plot& plot : plots) out += "<figure>" + plot_markup(plot, {}) + "</figure>\n";
-  out += "</div>\n</section>\n";
+  for (const Plot& plot : report.plots) out += "<figure>" + plot_markup(plot, {}) + "</figure>\n";
+  out += "</div>\n";
+  if (!report.tables.empty()) {
+    out += "<div class=\"columns even\">\n";
+    for (const ReportTable& table : report.tables) add_table(out, table);
+    out += "</div>\n";
+  }
+  out += "</section>\n";
 }
 
 std::string scores_table(const std::vector<ClassScore>& scores,
@@ -250,7 +274,7 @@ std::string run_report_html(const RunReport& report) {
   out += "</header>\n";
   add_facts(out, report);
   add_training(out, report.epochs);
-  add_plots(out, report.plots);
+  add_evaluation(out, report);
   add_classes(out, report, summary);
   add_mistakes(out, report);
   return out + "</main>\n</body>\n</html>\n";

@@ -1,4 +1,7 @@
 // Detectors by the program: training, evaluation, prediction, anchors and proposals.
+#include <algorithm>
+#include <tuple>
+
 #include "cli/program.h"
 #include "detection/marked_squares.h"
 
@@ -11,10 +14,9 @@ class Detectors : public Program {
  protected:
   Detectors() { write_marked_squares(folder_ / "data"); }
 
-  static std::vector<std::string> training() {
+  static std::vector<std::string> training(const std::string& data = "masks:data") {
     std::vector<std::string> arguments = {
-        "train", "mask_rcnn_squeezenet1_0_fpn", "--data", "masks:data", "--out", "run", "--seed",
-        "1"};
+        "train", "mask_rcnn_squeezenet1_0_fpn", "--data", data, "--out", "run", "--seed", "1"};
     for (const char* setting :
          {"task.backbone=resnet20", R"(task.maps=["layer2.2.relu_1","layer3.2.relu_1"])",
           "task.freeze_up_to=", "task.pyramid_channels=16", "task.min_size=48", "task.max_size=64",
@@ -25,14 +27,68 @@ class Detectors : public Program {
     }
     return arguments;
   }
+
+  static Json category(int id, const std::string& name) { return {{"id", id}, {"name", name}}; }
+
+  // The squares as `coco:data`, the first eight to train on, all of the first category.
+  void write_coco(const Json& categories, const Json& more_annotations = Json::array()) {
+    for (const auto& [name, begin, end] :
+         {std::tuple("train", int64_t{0}, int64_t{8}), {"test", int64_t{8}, kMarkedSquares}}) {
+      Json file = {
+          {"images", Json::array()}, {"categories", categories}, {"annotations", more_annotations}};
+      for (int64_t i = begin; i < end; ++i) {
+        const MarkedSquare square = marked_square(i);
+        const auto x = square.left;
+        const auto y = square.top;
+        file["images"].push_back(
+            {{"id", 100 + i},
+             {"file_name", "square" + std::to_string(i) + "/images/square.png"},
+             {"width", square.image.width},
+             {"height", square.image.height}});
+        file["annotations"].push_back(
+            {{"id", i},
+             {"image_id", 100 + i},
+             {"category_id", categories[0]["id"]},
+             {"bbox", {x, y, 20, 20}},
+             {"segmentation", {{x, y, x + 20, y, x + 20, y + 20, x, y + 20}}}});
+      }
+      for (Json& annotation : file["annotations"]) {
+        if (!annotation.contains("image_id")) annotation["image_id"] = 100 + begin;
+      }
+      write_file_atomically(folder_ / ("data/annotations/instances_" + std::string(name) + ".json"),
+                            file.dump());
+    }
+  }
+
+  // What `score` says of a file of results must be what `evaluate` said.
+  void expect_scores(const Json& evaluated, const std::string& results,
+                     const std::string& instances) {
+    for (const std::string metric : {"boxes", "masks"}) {
+      SCOPED_TRACE(instances + " " + metric);
+      const Json scored =
+          json_of({"score", results, instances, "--metric", metric, "--errors", "--json"});
+      for (const auto& [name, value] : evaluated[metric].items()) {
+        if (!value.is_number()) continue;
+        EXPECT_NEAR(scored[name].get<double>(), value.get<double>(), 1e-9) << name;
+      }
+      EXPECT_EQ(scored["images"], evaluated["images"]);
+      for (const auto& [kind, error] : evaluated[metric]["errors"].items()) {
+        EXPECT_EQ(scored["errors"][kind]["count"], error["count"]) << kind;
+      }
+    }
+  }
 };
 
 TEST_F(Detectors, ARunLearnsIsMeasuredAndFindsObjects) {
   const Json result = json_of(joined(training(), {"--epochs", "20", "--json"}));
   EXPECT_EQ(result["test"]["images"], 2);
   EXPECT_GT(result["test"]["boxes"]["ap50"].get<double>(), 0.5);
-  EXPECT_TRUE(result["test"]["masks"]["classes"].contains("object"));
-  EXPECT_TRUE(has(read_text(folder_ / "run/report.html"), "AP50"));
+  EXPECT_EQ(result["test"]["masks"]["classes"][0]["name"], "object");
+  const std::string page = read_text(folder_ / "run/report.html");
+  for (const char* part : {"AP50", "Precision and recall of masks", "object at 0.5",
+                           "Errors of boxes", "localization"}) {
+    EXPECT_TRUE(has(page, part)) << part;
+  }
 
   const Json measured = json_of({"evaluate", "run", "--data", "masks:data", "--json"});
   EXPECT_EQ(measured["masks"]["ap"], result["test"]["masks"]["ap"]);
@@ -58,6 +114,86 @@ TEST_F(Detectors, ARunLearnsIsMeasuredAndFindsObjects) {
   EXPECT_TRUE(fs::exists(folder_ / "looks/proposals-square.png"));
 }
 
+TEST_F(Detectors, ResultsOfAnEvaluationAreScoredAlike) {
+  ASSERT_EQ(run(joined(training(), {"--epochs", "3"})).exit_code, 0);
+  const std::vector<std::string> evaluate = {"evaluate",   "run",       "--errors",  "--plot",
+                                             "curves.svg", "--results", "found.json"};
+  const Json own = json_of(joined(evaluate, {"--data", "masks:data", "--json"}));
+  EXPECT_EQ(own["results"], "found.json");
+  ASSERT_FALSE(read_json(folder_ / "found.json").empty());
+  expect_scores(own, "found.json", "masks:data");
+  EXPECT_TRUE(has(read_text(folder_ / "curves.svg"), "recall of masks"));
+
+  write_coco(Json::array({category(7, "object")}));
+  const Json coco = json_of(joined(evaluate, {"--data", "coco:data", "--json"}));
+  EXPECT_EQ(coco["images"], 4);
+  EXPECT_EQ(read_json(folder_ / "found.json")[0]["category_id"], 7);
+  expect_scores(coco, "found.json", "coco:data");
+  expect_scores(coco, "found.json", "data/annotations/instances_test.json");
+  for (const std::vector<std::string>& asked :
+       {joined(evaluate, {"--data", "coco:data"}),
+        {"score", "found.json", "coco:data", "--metric", "boxes"}}) {
+    expect_failure(joined(asked, {"--split", "validation"}), 1,
+                   {"coco:data", "validation", "another one with --split"});
+  }
+  expect_failure({"score", "found.json", "coco:data", "--metric", "boxes", "--split", "train"}, 1,
+                 {"found.json: [0]", "not in the data set"});
+
+  const Outcome text = run(joined(evaluate, {"--data", "coco:data"}));
+  for (const char* part : {"Errors of masks", "missed", "plot curves.svg", "results found.json"}) {
+    EXPECT_TRUE(has(text.out, part)) << part << text.err;
+  }
+}
+
+TEST_F(Detectors, WrongObjectsAreLeftOutWhereARunIsLenient) {
+  const Json empty = {{"id", 99}, {"category_id", 7}, {"bbox", {3, 4, 0, 9}}};
+  write_coco(Json::array({category(7, "square")}), Json::array({empty}));
+  const std::vector<std::string> quick = joined(training("coco:data"), {"--epochs", "1"});
+  expect_failure(quick, 1, {"(id 99) has an empty box", "--lenient"});
+  const Outcome trained = run(joined(quick, {"--lenient", "--json"}));
+  ASSERT_EQ(trained.exit_code, 0) << trained.err;
+  EXPECT_TRUE(has(trained.err, "2 objects with a wrong box are left out")) << trained.err;
+  EXPECT_EQ(Json::parse(trained.out)["test"]["dropped_objects"], 2);
+  EXPECT_EQ(read_json(folder_ / "run/recipe.json")["recipe"]["task"]["lenient"], true);
+  expect_failure({"train", "--resume", "run", "--lenient"}, 2, {"--resume"});
+  EXPECT_TRUE(has(run({"train", "--resume", "run"}).out, "2 wrong objects left out"));
+  expect_failure({"evaluate", "run", "--data", "coco:data"}, 1, {"(id 99)", "--lenient"});
+  EXPECT_TRUE(
+      has(run({"evaluate", "run", "--data", "coco:data", "--lenient"}).out, "2 wrong objects"));
+  expect_failure({"bench", "proposals", "coco:data"}, 1, {"(id 99)", "--lenient"});
+  EXPECT_EQ(json_of({"bench", "proposals", "coco:data", "--lenient", "--limit", "1",
+                     "--json"})["dropped_objects"],
+            2);
+}
+
+TEST_F(Detectors, ClassesThatAreCalledByNumbersAreCocosCategories) {
+  write_coco(Json::array({category(7, "7"), category(9, "9")}));
+  ASSERT_EQ(run(joined(training("coco:data"), {"--epochs", "1"})).exit_code, 0);
+  const std::vector<std::string> evaluate = {"evaluate",  "run",        "--data", "coco:data",
+                                             "--results", "found.json", "--json"};
+  const Json same = json_of(evaluate);
+  const auto count = [&](int category) {
+    const Json found = read_json(folder_ / "found.json");
+    return std::ranges::count_if(found,
+                                 [&](const Json& one) { return one["category_id"] == category; });
+  };
+  const auto sevens = count(7);
+  EXPECT_GT(count(9), 0);
+
+  write_coco(Json::array({category(7, "square")}));
+  const Outcome named = run(evaluate);
+  EXPECT_TRUE(has(named.err, "run calls its classes by numbers")) << named.err;
+  const Json report = Json::parse(named.out);
+  EXPECT_EQ(report["boxes"]["ap"], same["boxes"]["ap"]);
+  EXPECT_EQ(report["boxes"]["classes"].size(), 1U);
+  EXPECT_EQ(count(7), sevens);
+  EXPECT_EQ(count(9), 0);
+
+  write_coco(Json::array({category(8, "square")}));
+  expect_failure(evaluate, 1, {"other classes"});
+  expect_failure({"evaluate", "run", "--data", "masks:data"}, 1, {"other classes"});
+}
+
 TEST_F(Detectors, WhatCanNotBeDoneIsAnError) {
   expect_failure({"train", "faster_rcnn_squeezenet1_0", "--out", "run"}, 2, {"--data"});
   expect_failure({"train", "faster_rcnn_squeezenet1_0", "--data", "masks:nowhere", "--out", "run"},
@@ -71,6 +207,11 @@ TEST_F(Detectors, WhatCanNotBeDoneIsAnError) {
   expect_failure({"train", "faster_rcnn_squeezenet1_0", "--data", "masks:data", "--precision",
                   "bf16", "--out", "run"},
                  2, {"--precision"});
+  expect_failure({"train", "lenet5", "--data", "masks:data", "--lenient"}, 2, {"--lenient"});
+  expect_failure({"train", "char_rnn", "--data", "text:a", "--lenient"}, 2, {"--lenient"});
+  write_weights("lenet5", "lenet5.safetensors");
+  expect_failure({"evaluate", "lenet5.safetensors", "--data", "masks:data", "--errors"}, 2,
+                 {"--errors", "classes of images"});
 }
 
 }  // namespace

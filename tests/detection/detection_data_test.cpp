@@ -290,6 +290,8 @@ TEST_F(MaskFolders, WithWrongMasksAreNamed) {
 }
 
 TEST(DetectionDataSpelling, OfAnotherKindIsRefused) {
+  EXPECT_EQ(detection_split("validation"), DetectionSplit::kValidation);
+  EXPECT_THROW(detection_split("val"), LookupError);
   EXPECT_THROW(read_detection_data("folder:x"), LookupError);
   EXPECT_THROW(read_detection_data("coco:"), LookupError);
   EXPECT_THROW(read_detection_data("coco:/nowhere"), IoError);

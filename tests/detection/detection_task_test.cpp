@@ -314,5 +314,33 @@ TEST_F(DetectionTaskTest, ADamagedFileIsAnError) {
   EXPECT_THROW(load_detector(bad, "bad"), LookupError);
 }
 
+TEST(DetectorFile, ScoresOfNoClassAreAnError) {
+  for (const std::vector<int64_t>& shape :
+       std::vector<std::vector<int64_t>>{{}, {0}, {91}, {0, 8}, {1, 8}, {2, 8, 1}}) {
+    Weights weights;
+    weights.tensors["roi_heads.box_predictor.cls_score.weight"] = at::zeros(shape);
+    weights.tensors["backbone.body.layer4.2.bn3.weight"] = at::zeros({1});
+    try {
+      load_detector(weights, "a.pth");
+      FAIL() << "of " << shape.size() << " dimensions";
+    } catch (const ShapeError& error) {
+      EXPECT_NE(std::string(error.what()).find("cls_score.weight] of a.pth"), std::string::npos);
+    }
+  }
+}
+
+TEST_F(DetectionTaskTest, ALenientRunLeavesWrongObjectsOut) {
+  const Image empty = make_image(48, 48, 1);
+  write_file_atomically(folder_ / "data/square0/masks/1.png", encode_png(empty));
+  RunConfig c = config(true);
+  EXPECT_THROW(make_detection_task(c, {}), FormatError);
+  c.recipe.task["lenient"] = true;
+  const std::unique_ptr<Task> task = make_detection_task(c, {});
+  EXPECT_EQ(detector_data_of(*task).dropped, 1);
+  c.limit = 5;
+  const std::unique_ptr<Task> limited = make_detection_task(c, {});
+  EXPECT_EQ(images_of(detector_data_of(*limited), DetectionSplit::kTrain).size(), 5U);
+}
+
 }  // namespace
 }  // namespace striate

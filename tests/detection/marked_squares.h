@@ -1,6 +1,5 @@
 #pragma once
 
-#include <array>
 #include <filesystem>
 #include <string>
 
@@ -9,17 +8,29 @@
 
 namespace striate {
 
-/// `masks:` data of twelve images, two of each size, with a bright square each.
+inline constexpr int64_t kMarkedSquares = 12;
+
+/// A square of 20 pixels and the size of its image.
+struct MarkedSquare {
+  ImageSize image;
+  int64_t left = 0;
+  int64_t top = 0;
+};
+
+inline MarkedSquare marked_square(int64_t i) {
+  return {.image = i % 2 == 0 ? ImageSize{48, 48} : ImageSize{64, 40},
+          .left = 4 + 3 * (i % 4),
+          .top = 6 + 2 * (i % 3)};
+}
+
+/// `masks:` data of twelve images of two sizes, with a bright square each.
 inline void write_marked_squares(const std::filesystem::path& folder) {
-  constexpr std::array<ImageSize, 2> kSizes = {{{48, 48}, {64, 40}}};
-  for (int64_t i = 0; i < 12; ++i) {
-    const ImageSize& size = kSizes[static_cast<size_t>(i % 2)];
-    Image image = make_image(size.width, size.height, 3);
-    Image mask = make_image(size.width, size.height, 1);
-    const int64_t left = 4 + 3 * (i % 4);
-    const int64_t top = 6 + 2 * (i % 3);
-    for (int64_t y = top; y < top + 20; ++y) {
-      for (int64_t x = left; x < left + 20; ++x) {
+  for (int64_t i = 0; i < kMarkedSquares; ++i) {
+    const MarkedSquare square = marked_square(i);
+    Image image = make_image(square.image.width, square.image.height, 3);
+    Image mask = make_image(square.image.width, square.image.height, 1);
+    for (int64_t y = square.top; y < square.top + 20; ++y) {
+      for (int64_t x = square.left; x < square.left + 20; ++x) {
         for (int64_t c = 0; c < 3; ++c) image.row(y)[3 * x + c] = 230;
         mask.row(y)[x] = 255;
       }

@@ -62,6 +62,15 @@ TEST(RunReport, HasOneRowForEachFactEpochAndClass) {
   EXPECT_EQ(count(html, "<svg class=\"plot\""), 2);
 }
 
+TEST(RunReport, ShowsTablesOfWhatWasEvaluated) {
+  RunReport report = example(2);
+  report.tables = {{.caption = "Errors", .headings = {"error", "count"}, .rows = {{"a<b", "31"}}}};
+  const std::string html = run_report_html(report);
+  EXPECT_TRUE(has(html, "<caption>Errors</caption>"));
+  EXPECT_TRUE(has(html, "<th scope=\"col\">count</th>"));
+  EXPECT_TRUE(has(html, "<th scope=\"row\">a&lt;b</th><td>31</td>"));
+}
+
 TEST(RunReport, ListsPairsInsteadOfALargeMatrix) {
   EXPECT_TRUE(has(run_report_html(example(40)), "<table class=\"matrix"));
   const std::string html = run_report_html(example(1000));

@@ -21,6 +21,9 @@ struct DetectionData {
 enum class DetectionSplit { kTrain, kValidation, kTest };
 inline constexpr std::array<const char*, 3> kDetectionSplitNames = {"train", "validation", "test"};
 
+/// @throws LookupError  no part is called so: lists the three.
+DetectionSplit detection_split(const std::string& name);
+
 inline const std::vector<AnnotatedImage>& images_of(const DetectionData& data,
                                                     DetectionSplit split) {
   return data.splits[static_cast<size_t>(split)];

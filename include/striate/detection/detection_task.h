@@ -20,6 +20,7 @@ struct DetectionTaskOptions {
   double flip_probability = 0.5;  ///< of left and right
   /// Where proposals come from outside: the best so many of selective search.
   int64_t outside_proposals = 2000;
+  bool lenient = false;  ///< leave out wrong objects, as `DetectionDataOptions`
 };
 /// @param usual  what the detector is made of where the task does not say it.
 /// @throws FormatError  an unknown or impossible value.
@@ -36,6 +37,8 @@ std::unique_ptr<Task> make_detection_task(const RunConfig& config, const Trainer
 
 /// The detector that a run of this kind trains. @throws std::logic_error  the run is of another.
 const NamedDetector& detector_of(Task& task);
+/// The data that it is trained on, likewise.
+const DetectionData& detector_data_of(Task& task);
 
 /// Proposals of selective search, kept for each image that was asked for.
 class SearchedProposals {

@@ -39,6 +39,7 @@ NamedRcnn load_rcnn(const Weights& weights, const std::string& origin);
 struct RcnnTaskOptions {
   RcnnOptions rcnn;
   std::string backbone_weights;  ///< a file of a network for images; "": drawn
+  bool lenient = false;          ///< leave out wrong objects, as `DetectionDataOptions`
 };
 /// @throws FormatError  an unknown or impossible value.
 RcnnTaskOptions rcnn_task_options(const Json& task, const RcnnOptions& usual,
@@ -54,6 +55,8 @@ Json to_json(const RcnnTaskOptions& options);
 std::unique_ptr<Task> make_rcnn_task(const RunConfig& config, const TrainerOptions& options);
 /// What a run of this kind trains. @throws std::logic_error  the run is of another.
 const NamedRcnn& rcnn_of(Task& task);
+/// The data that it is trained on, likewise.
+const DetectionData& rcnn_data_of(Task& task);
 
 /// What an R-CNN finds in each of some images, whose features are kept in the cache.
 /// @param progress  called with the number of images done; may be empty

@@ -29,12 +29,20 @@ struct Mistake {
   double confidence = 0;
 };
 
+/// Numbers of what was evaluated, as text.
+struct ReportTable {
+  std::string caption;
+  std::vector<std::string> headings;
+  std::vector<std::vector<std::string>> rows;
+};
+
 /// What a run's page shows. Any part may be empty; the page then says so or leaves it out.
 struct RunReport {
   std::string title;
   std::vector<std::pair<std::string, std::string>> facts;  // name and value, in the page's order
   std::vector<EpochRecord> epochs;
   std::vector<Plot> plots;                      // of what was evaluated
+  std::vector<ReportTable> tables;              // below them
   std::string evaluated_on;                     // the data behind confusion and mistakes
   std::vector<std::string> class_names;         // empty: classes are called by their numbers
   std::vector<std::vector<int64_t>> confusion;  // [truth][predicted], images
