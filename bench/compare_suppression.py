@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Non-maximum suppression of one thread: build/release/bin/suppression_bench and torchvision's in
+"""Non-maximum suppression of one thread: build/dev/bin/suppression_bench and torchvision's in
 turns, on the same boxes. Prints a table and writes bench/results/suppression-DATE.csv.
 
     bench/run.sh suppression [--rounds N]"""
@@ -44,7 +44,7 @@ def measure_striate(program):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--program", default=str(ROOT / "build" / "release" / "bin" / "suppression_bench"))
+    parser.add_argument("--program", default=str(ROOT / "build" / "dev" / "bin" / "suppression_bench"))
     options = parser.parse_args()
     torch.set_num_threads(1)
     rounds = [(measure_striate(options.program),

@@ -98,7 +98,7 @@ void bench_data(const Options& options) {
 void add_data_mode(CLI::App& bench) {
   CLI::App* command = bench.add_subcommand("data", "Batches of training images, without a network");
   const auto options = std::make_shared<Options>();
-  command->add_option("data", options->data, kDataSpellings)->required();
+  command->add_option("data", options->data, kImageSpellings)->required();
   command->add_option("--split", options->split, "train or test")
       ->check(CLI::IsMember({"train", "test"}))
       ->capture_default_str();

@@ -4,10 +4,12 @@
 #include <memory>
 
 #include "cli/command.h"
+#include "cli/data_detection.h"
 #include "cli/data_text.h"
 #include "cli/options.h"
 #include "striate/base/text.h"
 #include "striate/data/dataset.h"
+#include "striate/detection/detection_data.h"
 
 namespace striate::cli {
 
@@ -68,7 +70,12 @@ std::string describe(const Json& report) {
   return text + aligned_table(rows, "lr");
 }
 
-void describe_data(const std::string& spelling, bool json) {
+void describe_data(const std::string& spelling, bool lenient, bool json) {
+  if (is_detection_data(spelling)) {
+    const Json report = detection_data_report(spelling, lenient);
+    return json ? print(report) : print(describe_detection_data(report));
+  }
+  if (lenient) throw UsageError("--lenient is for objects", "leave it out");
   if (is_text_data(spelling)) {
     const Json report = text_data_report(spelling);
     return json ? print(report) : print(describe_text_data(report));
@@ -88,7 +95,7 @@ void add_pack(CLI::App& data) {
   CLI::App* command = data.add_subcommand(
       "pack", "Write the decoded images of a data set into one file, which --data pack:FILE reads");
   const auto flags = std::make_shared<Flags>();
-  command->add_option("source", flags->source, kDataSpellings)->required();
+  command->add_option("source", flags->source, kImageSpellings)->required();
   command->add_option("file", flags->file, "The file to write")->required();
   command
       ->add_option("--size", flags->options.size,
@@ -106,17 +113,17 @@ void add_pack(CLI::App& data) {
 void add_data(CLI::App& program) {
   CLI::App* command = program.add_subcommand("data", "What a data set holds, and packing it");
   const auto spelling = std::make_shared<std::string>();
+  const auto lenient = std::make_shared<bool>(false);
   const auto json = std::make_shared<bool>(false);
-  command->add_option(
-      "data", *spelling,
-      std::string(kDataSpellings) + "; text:FILE, captions:DIR or pairs:FILE_A:FILE_B");
+  command->add_option("data", *spelling, kDataSpellings);
+  command->add_flag("--lenient", *lenient, "Objects: leave out those whose box or mask is wrong");
   command->add_flag("--json", *json, "Print JSON");
   command->require_subcommand(0, 1);
   add_pack(*command);
   command->callback([=] {
     if (!command->get_subcommands().empty()) return;
     if (spelling->empty()) throw CLI::RequiredError("data");
-    describe_data(*spelling, *json);
+    describe_data(*spelling, *lenient, *json);
   });
 }
 

@@ -183,7 +183,7 @@ CLI::App* add_look_command(CLI::App& look, const std::string& name, const std::s
   if (flags.images) {
     command->add_option("images", options->images, "JPEG or PNG files");
     command->add_option("--data", options->data.spelling,
-                        fmt::format("Test images of a data set: {}", kDataSpellings));
+                        fmt::format("Test images of a data set: {}", kImageSpellings));
     command->add_option("--limit", options->data.limit, "Only its first images")
         ->check(CLI::PositiveNumber);
   }

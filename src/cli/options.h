@@ -6,10 +6,13 @@
 
 namespace striate::cli {
 
-/// How data sets are written, for the help.
+/// How data sets are written, for the help: those of images with a class each, and all.
+inline constexpr const char* kImageSpellings =
+    "fashion-mnist, idx:DIR, cifar10:DIR, folder:DIR or pack:FILE";
 inline constexpr const char* kDataSpellings =
-    "fashion-mnist, idx:DIR, cifar10:DIR, folder:DIR or pack:FILE; text:FILE for language models, "
-    "pairs:FILE_A:FILE_B for translation";
+    "fashion-mnist, idx:DIR, cifar10:DIR, folder:DIR or pack:FILE; coco:DIR, voc:DIR or masks:DIR "
+    "for detectors; text:FILE for language models, captions:DIR for captions, pairs:FILE_A:FILE_B "
+    "for translation";
 
 /// "3x224x224" as (3, 224, 224). @throws std::invalid_argument  of another form.
 Shape parse_shape(const std::string& text);

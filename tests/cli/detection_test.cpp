@@ -79,6 +79,22 @@ class Detectors : public Program {
   }
 };
 
+TEST_F(Detectors, DataSetsAreDescribed) {
+  write_coco({category(7, "square"), category(9, "disc")},
+             {{{"id", 99}, {"category_id", 9}, {"bbox", {1, 1, 5, 6}}, {"iscrowd", 1}}});
+  const Json report = json_of({"data", "coco:data", "--json"});
+  const Json& train = report["splits"]["train"];
+  EXPECT_EQ(train["images"], 8);
+  EXPECT_EQ(train["width"], Json({48, 64}));
+  EXPECT_EQ(train["ignored"], 1);
+  EXPECT_EQ(train["masks"], 8);
+  EXPECT_EQ(train["classes"], Json({{"square", 8}, {"disc", 1}}));
+  EXPECT_EQ(report["splits"]["validation"]["images"], 0);
+  const std::string text = run({"data", "coco:data"}).out;
+  EXPECT_TRUE(has(text, "8 images, 48-64 wide, 40-48 high; 8 masks, 1 objects to ignore")) << text;
+  EXPECT_EQ(run({"data", "idx:none", "--lenient"}).exit_code, 2);
+}
+
 TEST_F(Detectors, ARunLearnsIsMeasuredAndFindsObjects) {
   const Json result = json_of(joined(training(), {"--epochs", "20", "--json"}));
   EXPECT_EQ(result["test"]["images"], 2);
