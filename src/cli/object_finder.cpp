@@ -188,6 +188,7 @@ std::string ObjectFinderKind::describe_test(const Json& test) const {
 
 void ObjectFinderKind::add_to_report(const RunConfig& config, const Json& test,
                                      RunReport& report) const {
+  report.measure = "average precision";
   report.facts.push_back({"Backbone", config.recipe.task["backbone"].get<std::string>()});
   report.facts.push_back(
       {"Time for an image", fmt::format("{:.3f} s", test["seconds_per_image"].get<double>())});

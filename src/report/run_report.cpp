@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cctype>
 #include <cmath>
 #include <limits>
 #include <optional>
@@ -62,10 +63,13 @@ void add_headline(std::string& out, const RunReport& report, const ConfusionSumm
                                      plural(summary.images, "image"))});
   }
   if (const EpochRecord* best = best_epoch(report.epochs)) {
-    add_figure(figures, {"Best validation accuracy", percent_text(best->validation_accuracy, 2),
-                         fmt::format("error {}, epoch {} of {}",
-                                     percent_text(1 - best->validation_accuracy, 2), best->epoch,
-                                     report.epochs.back().epoch)});
+    const std::string error =
+        report.measure == "accuracy"
+            ? fmt::format("error {}, ", percent_text(1 - best->validation_accuracy, 2))
+            : "";
+    add_figure(figures,
+               {"Best validation " + report.measure, percent_text(best->validation_accuracy, 2),
+                fmt::format("{}epoch {} of {}", error, best->epoch, report.epochs.back().epoch)});
   }
   if (!report.epochs.empty()) {
     double seconds = 0;
@@ -122,14 +126,25 @@ bool was_measured(const std::vector<EpochRecord>& epochs, const Comparison& comp
   });
 }
 
-void add_epoch_table(std::string& out, const std::vector<EpochRecord>& epochs) {
+std::string with_capital(std::string text) {
+  if (!text.empty()) text[0] = static_cast<char>(std::toupper(static_cast<unsigned char>(text[0])));
+  return text;
+}
+
+void add_epoch_table(std::string& out, const RunReport& report) {
   out += "<details>\n<summary>All epochs in numbers</summary>\n<div class=\"scroll\">";
   out += "<table class=\"log\">\n<thead><tr>";
-  for (const char* heading : {"Epoch", "Learning rate", "Training loss", "Training accuracy",
-                              "Validation loss", "Validation accuracy", "Time"})
-    append(out, "<th scope=\"col\">{}</th>", heading);
+  const std::vector<std::string> headings = {"Epoch",
+                                             "Learning rate",
+                                             "Training loss",
+                                             "Training " + report.measure,
+                                             "Validation loss",
+                                             "Validation " + report.measure,
+                                             "Time"};
+  for (const std::string& heading : headings)
+    append(out, "<th scope=\"col\">{}</th>", escape(heading));
   out += "</tr></thead>\n<tbody>\n";
-  for (const EpochRecord& record : epochs) {
+  for (const EpochRecord& record : report.epochs) {
     append(out, "<tr><th scope=\"row\">{}</th><td>{}</td><td>{}</td><td>{}</td>", record.epoch,
            number_text(record.learning_rate, 4), number_text(record.train_loss, 4),
            percent_text(record.train_accuracy, 2));
@@ -139,7 +154,8 @@ void add_epoch_table(std::string& out, const std::vector<EpochRecord>& epochs) {
   out += "</tbody></table></div>\n</details>\n";
 }
 
-void add_training(std::string& out, const std::vector<EpochRecord>& epochs) {
+void add_training(std::string& out, const RunReport& report) {
+  const std::vector<EpochRecord>& epochs = report.epochs;
   out += "<section>\n<h2>Training</h2>\n";
   if (epochs.empty()) {
     out += "<p class=\"empty\">No epoch has been recorded.</p>\n</section>\n";
@@ -149,8 +165,8 @@ void add_training(std::string& out, const std::vector<EpochRecord>& epochs) {
                         .y_label = "loss",
                         .train = &EpochRecord::train_loss,
                         .validation = &EpochRecord::validation_loss};
-  const Comparison accuracy{.title = "Accuracy",
-                            .y_label = "accuracy, %",
+  const Comparison accuracy{.title = with_capital(report.measure),
+                            .y_label = report.measure + ", %",
                             .train = &EpochRecord::train_accuracy,
                             .validation = &EpochRecord::validation_accuracy,
                             .unit = 100};
@@ -161,7 +177,7 @@ void add_training(std::string& out, const std::vector<EpochRecord>& epochs) {
   out += figure(loss);
   if (was_measured(epochs, accuracy)) out += figure(accuracy);
   out += "</div>\n";
-  add_epoch_table(out, epochs);
+  add_epoch_table(out, report);
   out += "</section>\n";
 }
 
@@ -273,7 +289,7 @@ std::string run_report_html(const RunReport& report) {
   add_headline(out, report, summary);
   out += "</header>\n";
   add_facts(out, report);
-  add_training(out, report.epochs);
+  add_training(out, report);
   add_evaluation(out, report);
   add_classes(out, report, summary);
   add_mistakes(out, report);

@@ -164,6 +164,12 @@ TEST(RunReport, WhatHasNoAccuracyHasNoPlotOfIt) {
   EXPECT_FALSE(has(run_report_html(report), "accuracy, %"));
   report.epochs.front().validation_accuracy = 0.5;
   EXPECT_TRUE(has(run_report_html(report), "accuracy, %"));
+  EXPECT_TRUE(has(run_report_html(report), "error 50.00 %"));
+  report.measure = "average precision";
+  EXPECT_FALSE(has(run_report_html(report), "accuracy"));
+  EXPECT_FALSE(has(run_report_html(report), "error 50.00 %"));
+  EXPECT_TRUE(has(run_report_html(report), "Best validation average precision"));
+  EXPECT_TRUE(has(run_report_html(report), "Average precision"));
 }
 
 }  // namespace

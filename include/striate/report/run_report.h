@@ -41,6 +41,8 @@ struct RunReport {
   std::string title;
   std::vector<std::pair<std::string, std::string>> facts;  // name and value, in the page's order
   std::vector<EpochRecord> epochs;
+  /// What the epochs' accuracies are. Of "accuracy" the page has the error beside the best one.
+  std::string measure = "accuracy";
   std::vector<Plot> plots;                      // of what was evaluated
   std::vector<ReportTable> tables;              // below them
   std::string evaluated_on;                     // the data behind confusion and mistakes
