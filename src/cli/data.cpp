@@ -47,20 +47,14 @@ Json describe_split(const Dataset& data) {
   return {{"images", data.size()}, {"sizes", measure_sizes(data)}, {"classes", classes}};
 }
 
-std::string range(const Json& two) {
-  const auto low = two[0].get<int64_t>();
-  const auto high = two[1].get<int64_t>();
-  return low == high ? std::to_string(low) : fmt::format("{}-{}", low, high);
-}
-
 std::string describe(const Json& report) {
   std::string text = report["data"].get<std::string>() + "\n";
   for (const char* split : {"train", "test"}) {
     const Json& part = report[split];
     const Json& sizes = part["sizes"];
     text += fmt::format("{:<6} {} images, {} wide, {} high, {} channel(s)\n", split,
-                        part["images"].get<int64_t>(), range(sizes["width"]),
-                        range(sizes["height"]), sizes["channels"].get<int64_t>());
+                        part["images"].get<int64_t>(), describe_range(sizes["width"]),
+                        describe_range(sizes["height"]), sizes["channels"].get<int64_t>());
   }
   std::vector<std::vector<std::string>> rows = {{"class", "train", "test"}};
   for (const auto& [name, count] : report["train"]["classes"].items()) {

@@ -40,10 +40,6 @@ Json part_report(const std::vector<AnnotatedImage>& images,
           {"classes", classes}};
 }
 
-std::string span(const Json& two) {
-  return two[0] == two[1] ? two[0].dump() : fmt::format("{}-{}", two[0].dump(), two[1].dump());
-}
-
 }  // namespace
 
 Json detection_data_report(const std::string& spelling, bool lenient) {
@@ -56,15 +52,20 @@ Json detection_data_report(const std::string& spelling, bool lenient) {
   return report;
 }
 
+std::string describe_range(const Json& two) {
+  return two[0] == two[1] ? two[0].dump() : fmt::format("{}-{}", two[0].dump(), two[1].dump());
+}
+
 std::string describe_detection_data(const Json& report) {
   std::string text = report["data"].get<std::string>() + describe_dropped(report) + "\n";
   std::vector<std::vector<std::string>> rows = {{"class"}};
   for (const auto& [name, part] : report["splits"].items()) {
     rows[0].push_back(name);
-    text += fmt::format("{:<10} {} images, {} wide, {} high; {} masks, {} objects to ignore\n",
-                        name, with_thousands(part["images"].get<int64_t>()), span(part["width"]),
-                        span(part["height"]), with_thousands(part["masks"].get<int64_t>()),
-                        with_thousands(part["ignored"].get<int64_t>()));
+    text +=
+        fmt::format("{:<10} {} images, {} wide, {} high; {} masks, ignored objects: {}\n", name,
+                    with_thousands(part["images"].get<int64_t>()), describe_range(part["width"]),
+                    describe_range(part["height"]), with_thousands(part["masks"].get<int64_t>()),
+                    with_thousands(part["ignored"].get<int64_t>()));
     size_t row = 1;
     for (const auto& [label, count] : part["classes"].items()) {
       if (row == rows.size()) rows.push_back({label});

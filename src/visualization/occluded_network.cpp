@@ -4,6 +4,7 @@
 #include <ATen/ops/cat.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "striate/graph/analysis.h"
 #include "striate/runtime/fused_network.h"
@@ -13,16 +14,6 @@
 namespace striate {
 
 namespace {
-
-// One axis of images and of the values that the first layers make of them.
-struct Axis {
-  int64_t pixels;
-  int64_t values;
-  int64_t stride;
-  int64_t size;   // of a value's field
-  int64_t begin;  // of the first value's field
-  int64_t part;   // pixels around any square that are enough for the values that see it
-};
 
 struct Span {
   int64_t begin;
@@ -37,44 +28,39 @@ int64_t part_of_side(int64_t pixels, int64_t stride, int64_t size, int64_t windo
 }
 
 // The values that see any of some pixels.
-Span seeing(const Axis& axis, int64_t begin, int64_t end) {
+Span seeing(const StemAxis& axis, int64_t begin, int64_t end) {
   const int64_t before = begin - axis.begin - axis.size + 1;
   const int64_t first = before <= 0 ? 0 : (before + axis.stride - 1) / axis.stride;
   return {first, std::min(axis.values, (end - 1 - axis.begin) / axis.stride + 1)};
 }
 
 // The first pixel of the part in which they are computed.
-int64_t part_begin(const Axis& axis, const Span& values) {
+int64_t part_begin(const StemAxis& axis, const Span& values) {
   const int64_t first = std::max<int64_t>(0, values.begin * axis.stride + axis.begin);
   return std::min(first / axis.stride * axis.stride, axis.pixels - axis.part);
 }
 
-}  // namespace
+StemAxis axis_of(int64_t pixels, int64_t values, int64_t stride, int64_t size, int64_t begin,
+                 int64_t window) {
+  return {pixels, values, stride, size, begin, part_of_side(pixels, stride, size, window)};
+}
 
-struct OccludedNetwork::Cut {
-  Value node;
-  Axis rows;
-  Axis columns;
+StemEnd end_at(const Graph& graph, Value node, const ReceptiveField& field, int64_t window) {
+  const Shape& image = graph.input_shape();
+  const Shape& shape = graph.shape(node);
+  const bool is_image = node.node == graph.input().node;
+  return {.node = is_image ? "" : graph.node(node).name,
+          .rows = axis_of(image[1], shape[1], field.stride.height, field.size.height,
+                          field.begin.height, window),
+          .columns = axis_of(image[2], shape[2], field.stride.width, field.size.width,
+                             field.begin.width, window)};
+}
 
-  static Cut at(const Graph& graph, Value node, const ReceptiveField& field, int64_t window) {
-    const Shape& image = graph.input_shape();
-    const Shape& shape = graph.shape(node);
-    const auto axis = [&](int64_t pixels, int64_t values, int64_t stride, int64_t size,
-                          int64_t begin) -> Axis {
-      return {pixels, values, stride, size, begin, part_of_side(pixels, stride, size, window)};
-    };
-    return {node,
-            axis(image[1], shape[1], field.stride.height, field.size.height, field.begin.height),
-            axis(image[2], shape[2], field.stride.width, field.size.width, field.begin.width)};
-  }
-
-  double share() const {
-    return static_cast<double>(rows.part * columns.part) /
-           static_cast<double>(rows.pixels * columns.pixels);
-  }
-};
-
-namespace {
+// What of an image such a part is.
+double share_of(const StemEnd& end) {
+  return static_cast<double>(end.rows.part * end.columns.part) /
+         static_cast<double>(end.rows.pixels * end.columns.pixels);
+}
 
 int64_t multiply_adds_up_to(const Graph& graph, Value end) {
   const std::vector<bool> needed = with_ancestors(graph, end);
@@ -87,49 +73,43 @@ int64_t multiply_adds_up_to(const Graph& graph, Value end) {
 
 }  // namespace
 
-OccludedNetwork::OccludedNetwork(const Network& network, const Target& target, const Shape& shape,
-                                 int64_t window)
-    : cut_(std::make_unique<Cut>()) {
+OccludedNetwork::OccludedNetwork(const Network& network, const Target& target, int64_t window)
+    : end_(end_at(network.graph(), network.graph().input(), {}, window)) {
   const Graph& graph = network.graph();
   const std::string wanted = target_node(graph, target);
   const Value end = graph.find(wanted);
   const std::vector<bool> needed = with_ancestors(graph, end);
   const std::vector<ReceptiveField> fields = receptive_fields(graph);
   double most = 0;
-  *cut_ = Cut::at(graph, graph.input(), {}, window);
   for (int64_t i = 1; i < end.node; ++i) {
     if (!needed[static_cast<size_t>(i)] || graph.shape({i}).size() != 3) continue;
     if (!is_cut(graph, {i}, end)) continue;
-    const Cut cut = Cut::at(graph, {i}, fields[static_cast<size_t>(i)], window);
-    const double saved = (1 - cut.share()) * static_cast<double>(multiply_adds_up_to(graph, {i}));
+    StemEnd here = end_at(graph, {i}, fields[static_cast<size_t>(i)], window);
+    const double saved =
+        (1 - share_of(here)) * static_cast<double>(multiply_adds_up_to(graph, {i}));
     if (saved <= most) continue;
     most = saved;
-    *cut_ = cut;
+    end_ = std::move(here);
   }
-  const Shape part = {shape[0], cut_->rows.part, cut_->columns.part};
-  stem_ = predictor_of(network, *cut_, shape);
-  around_ = predictor_of(network, *cut_, part);
-  const bool is_input = cut_->node.node == graph.input().node;
-  networks_.push_back(derived_network(
-      network,
-      {.ends = {wanted}, .begin = is_input ? "" : graph.node(cut_->node).name, .fold = false}));
+  const Shape& image = graph.input_shape();
+  stem_ = stem_for(network, image);
+  around_ = stem_for(network, {image[0], end_.rows.part, end_.columns.part});
+  networks_.push_back(
+      derived_network(network, {.ends = {wanted}, .begin = end_.node, .fold = false}));
   rest_ = predictor(*networks_.back());
 }
 
-OccludedNetwork::~OccludedNetwork() = default;
-
-OccludedNetwork::Predictor OccludedNetwork::predictor_of(const Network& network, const Cut& cut,
-                                                         const Shape& shape) {
-  if (cut.node.node == network.graph().input().node) return [](const at::Tensor& x) { return x; };
-  networks_.push_back(derived_network(
-      network, {.ends = {network.graph().node(cut.node).name}, .input = shape, .fold = false}));
+OccludedNetwork::Predictor OccludedNetwork::stem_for(const Network& network, const Shape& shape) {
+  if (end_.node.empty()) return [](const at::Tensor& x) { return x; };
+  networks_.push_back(
+      derived_network(network, {.ends = {end_.node}, .input = shape, .fold = false}));
   return predictor(*networks_.back());
 }
 
 at::Tensor OccludedNetwork::occluded_stem(const at::Tensor& image, const at::Tensor& stem,
                                           const std::vector<Square>& squares, double fill) const {
-  const Axis& rows = cut_->rows;
-  const Axis& columns = cut_->columns;
+  const StemAxis& rows = end_.rows;
+  const StemAxis& columns = end_.columns;
   std::vector<at::Tensor> parts;
   for (const Square& square : squares) {
     const int64_t top = part_begin(rows, seeing(rows, square.top, square.bottom));

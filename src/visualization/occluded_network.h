@@ -23,16 +23,29 @@ struct Square {
   }
 };
 
+/// One axis of images and of the values that the first layers make of them.
+struct StemAxis {
+  int64_t pixels = 0;
+  int64_t values = 0;
+  int64_t stride = 1;
+  int64_t size = 1;   ///< of a value's field
+  int64_t begin = 0;  ///< of the first value's field
+  int64_t part = 0;   ///< pixels around any square that are enough for the values that see it
+};
+
+/// Where the first layers end.
+struct StemEnd {
+  std::string node;  ///< "": at the image
+  StemAxis rows;
+  StemAxis columns;
+};
+
 /// Looks at copies of one image of which a square is hidden. What the first layers see far from the
 /// square does not change: they are computed around it alone, where that saves work.
 class OccludedNetwork {
  public:
-  /// @param shape   of an image, (C, H, W)
   /// @param window  the largest side of a square
-  OccludedNetwork(const Network& network, const Target& target, const Shape& shape, int64_t window);
-  ~OccludedNetwork();
-  OccludedNetwork(const OccludedNetwork&) = delete;
-  OccludedNetwork& operator=(const OccludedNetwork&) = delete;
+  OccludedNetwork(const Network& network, const Target& target, int64_t window);
 
   /// The first layers' values of the whole image (1, C, H, W).
   at::Tensor stem(const at::Tensor& image) const { return stem_(image); }
@@ -44,11 +57,10 @@ class OccludedNetwork {
 
  private:
   using Predictor = std::function<at::Tensor(const at::Tensor&)>;
-  struct Cut;  // where the first layers end
 
-  Predictor predictor_of(const Network& network, const Cut& cut, const Shape& shape);
+  Predictor stem_for(const Network& network, const Shape& shape);
 
-  std::unique_ptr<Cut> cut_;
+  StemEnd end_;
   std::vector<std::unique_ptr<Network>> networks_;
   Predictor stem_;
   Predictor around_;  // the stem, of a part of the image

@@ -50,7 +50,7 @@ at::Tensor occlusion(const Network& network, const at::Tensor& images, const Tar
   at::NoGradGuard no_grad;
   const int64_t height = images.size(2);
   const int64_t width = images.size(3);
-  const OccludedNetwork occluded(network, target, images.sizes().slice(1).vec(), options.window);
+  const OccludedNetwork occluded(network, target, options.window);
   const std::vector<Square> all = squares(height, width, options);
   const auto count = static_cast<int64_t>(all.size());
   const at::Tensor sums = at::zeros({images.size(0), height, width}, at::kDouble);

@@ -91,7 +91,7 @@ TEST_F(Detectors, DataSetsAreDescribed) {
   EXPECT_EQ(train["classes"], Json({{"square", 8}, {"disc", 1}}));
   EXPECT_EQ(report["splits"]["validation"]["images"], 0);
   const std::string text = run({"data", "coco:data"}).out;
-  EXPECT_TRUE(has(text, "8 images, 48-64 wide, 40-48 high; 8 masks, 1 objects to ignore")) << text;
+  EXPECT_TRUE(has(text, "8 images, 48-64 wide, 40-48 high; 8 masks, ignored objects: 1")) << text;
   EXPECT_EQ(run({"data", "idx:none", "--lenient"}).exit_code, 2);
 }
 
