@@ -2,8 +2,11 @@
 
 #include <ATen/core/Tensor.h>
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/zeros_like.h>
 #include <torch/csrc/autograd/autograd.h>
 
+#include <algorithm>
 #include <optional>
 #include <vector>
 
@@ -60,6 +63,39 @@ at::Tensor AffineStem::value(const at::Tensor& images) const {
   if (stem_ == nullptr) return images;
   at::NoGradGuard no_grad;
   return stem_->forward(images, {.taps = {end_}}).at(end_);
+}
+
+at::Tensor AffineStem::gradient_of_value(const at::Tensor& images, const Target& target,
+                                         const GradientSum& sum) {
+  at::NoGradGuard no_grad;
+  const int64_t own = images.size(0);
+  const int64_t at_once = std::max<int64_t>(1, sum.batch_size / std::max<int64_t>(1, own));
+  const int64_t passes = (sum.steps - 1) / at_once + 1;
+  Shape shape = rest_->graph().input_shape();
+  shape.insert(shape.begin(), own * ((sum.steps - 1) / passes + 1));
+  const at::Tensor values = at::empty(shape, images.options(),
+                                      shape.size() == 4 && rest_->layout() == Layout::kChannelsLast
+                                          ? at::MemoryFormat::ChannelsLast
+                                          : at::MemoryFormat::Contiguous);
+  const at::Tensor total = at::zeros_like(values.narrow(0, 0, own));
+  for (int64_t pass = 0; pass < passes; ++pass) {
+    // Passes of equal length need the least memory.
+    const int64_t first = sum.steps * pass / passes;
+    const int64_t count = sum.steps * (pass + 1) / passes - first;
+    for (int64_t i = 0; i < count; ++i) {
+      sum.write_value(first + i, values.narrow(0, i * own, own));
+    }
+    const Target targets{.channels = target.channels.repeat({count}),
+                         .node = target.node,
+                         .position = target.position};
+    const at::Tensor gradients =
+        score_gradient(*rest_, values.narrow(0, 0, count * own), targets, "input").gradient;
+    for (int64_t i = 0; i < count; ++i) {
+      total.add_(gradients.narrow(0, i * own, own), sum.weight(first + i));
+    }
+    if (sum.progress) sum.progress(first + count, sum.steps);
+  }
+  return total;
 }
 
 at::Tensor AffineStem::gradient(const at::Tensor& images, const at::Tensor& of_value) const {

@@ -2,6 +2,7 @@
 // https://arxiv.org/abs/1703.01365. Departure: the integral by a Gauss-Legendre rule instead of
 // steps of equal length (eq. 3), which needs fewer of them.
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/add.h>
 #include <ATen/ops/zeros_like.h>
 
 #include <cmath>
@@ -54,7 +55,9 @@ std::vector<QuadraturePoint> gauss_legendre(int64_t count) {
 at::Tensor integrated_gradients(const Network& network, const at::Tensor& images,
                                 const Target& target, const IntegratedGradientsOptions& options) {
   check_target(network.graph(), images, target);
-  if (options.steps < 1) throw std::invalid_argument("integrated gradients need a step at least");
+  if (options.steps < 1 || options.batch_size < 1) {
+    throw std::invalid_argument("steps and batch size of integrated gradients are 1 at least");
+  }
   if (options.baseline.defined() && options.baseline.sizes() != images.sizes().slice(1)) {
     throw ShapeError("the baseline of integrated gradients needs the shape of an image");
   }
@@ -65,12 +68,16 @@ at::Tensor integrated_gradients(const Network& network, const at::Tensor& images
   // The stem takes a straight way to a straight way.
   const at::Tensor from = stem.value(baseline.contiguous());
   const at::Tensor way = stem.value(images) - from;
-  at::Tensor sum = at::zeros_like(way);
-  int64_t done = 0;
-  for (const auto& [at, weight] : gauss_legendre(options.steps)) {
-    sum += score_gradient(stem.rest(), from + way * at, target, "input").gradient * weight;
-    if (options.progress) options.progress(++done, options.steps);
-  }
+  const std::vector<QuadraturePoint> rule = gauss_legendre(options.steps);
+  const auto point = [&](int64_t step) { return rule[static_cast<size_t>(step)]; };
+  const at::Tensor sum = stem.gradient_of_value(
+      images, target,
+      {.steps = options.steps,
+       .write_value = [&](int64_t step,
+                          at::Tensor value) { at::add_out(value, from, way, point(step).at); },
+       .weight = [&](int64_t step) { return point(step).weight; },
+       .batch_size = options.batch_size,
+       .progress = options.progress});
   return (images - baseline).detach() * stem.gradient(images, sum);
 }
 

@@ -1,9 +1,11 @@
 // Linderman, Rachh, Hoskins, Steinerberger, Kluger, "Fast interpolation-based t-SNE for improved
 // visualization of single-cell RNA-seq data", 2019, https://arxiv.org/abs/1712.09005
 //
-// Departures: both kernels are even, so that their transforms are real: one complex transform
-// serves two real grids, 5 in all instead of 9. The grid's spacing takes few values, so that the
-// kernels' transform is kept from one iteration to the next.
+// Departures: a point's nodes are the four around it along each axis, wherever it lies, instead of
+// the three of its interval, which at an interval's ends are further off. Both kernels are even, so
+// that their transforms are real: one complex transform serves two real grids, 5 in all instead of
+// 9. The grid's spacing takes few values, so that the kernels' transform is kept from one iteration
+// to the next.
 
 #include <ATen/Functions.h>
 
@@ -21,10 +23,11 @@ namespace {
 
 using Complex = std::complex<float>;
 
-constexpr int64_t kNodes = 3;             // of an interval; section 2.2: p = 3
-constexpr int64_t kFewestIntervals = 50;  // section 2.4
-constexpr double kLargestInterval = 1;
+constexpr int64_t kNodes = 4;                // of a point, along each axis
+constexpr int64_t kFewestSpacings = 150;     // across the map
+constexpr double kLargestSpacing = 1.0 / 3;  // section 2.4: three nodes to an interval of length 1
 constexpr double kSpacingsPerOctave = 8;
+constexpr int64_t kBandRows = 8;  // of nodes: no fewer than a point has
 constexpr int64_t kTransformChunks = 16;
 
 Complex* data(const at::Tensor& grid) {
@@ -43,14 +46,13 @@ int64_t fast_length(int64_t length) {
 }
 
 struct Grid {
-  double left = 0;
+  double left = 0;  // of the first node
   double top = 0;
-  double interval = 0;    // length of
-  int64_t intervals = 0;  // along each axis
+  double spacing = 0;
+  int64_t size = 0;  // nodes along each axis
 
-  int64_t size() const { return intervals * kNodes; }
-  int64_t length() const { return fast_length(2 * size()); }
-  double spacing() const { return interval / kNodes; }
+  int64_t length() const { return fast_length(2 * size); }
+  int64_t bands() const { return (size - 1) / kBandRows + 1; }
 };
 
 // A square around the points.
@@ -64,12 +66,12 @@ Grid make_grid(const float* points, int64_t count) {
     }
   }
   const double side = std::max({double{high[0]} - low[0], double{high[1]} - low[1], 1e-20});
-  const double wanted = std::min(kLargestInterval, side / kFewestIntervals);
-  const double interval =
+  const double wanted = std::min(kLargestSpacing, side / kFewestSpacings);
+  const double spacing =
       std::exp2(std::floor(std::log2(wanted) * kSpacingsPerOctave) / kSpacingsPerOctave);
-  const auto intervals = static_cast<int64_t>(std::floor(side / interval)) + 1;
-  const double over = (static_cast<double>(intervals) * interval - side) / 2;
-  return {low[0] - over, low[1] - over, interval, intervals};
+  const int64_t size = static_cast<int64_t>(std::floor(side / spacing)) + kNodes;
+  const double over = (static_cast<double>(size - 1) * spacing - side) / 2;
+  return {low[0] - over, low[1] - over, spacing, size};
 }
 
 // The transform of each row, filled up with zeros: column i of the result is row i's, cut to
@@ -112,8 +114,7 @@ at::Tensor transformed_kernels(double spacing, int64_t length) {
   return transform(kernels, length);
 }
 
-// A point's interval, by its first node, and its weights on the nodes of that (Lagrange's
-// polynomials).
+// The first of a point's nodes, and its weights on them (Lagrange's polynomials).
 struct Place {
   int64_t column = 0;
   int64_t row = 0;
@@ -121,97 +122,114 @@ struct Place {
   std::array<float, kNodes> y{};
 };
 
+// @param t  from the first node, in spacings.
 std::array<float, kNodes> weights(double t) {
-  return {static_cast<float>((t - 1) * (t - 2) / 2), static_cast<float>(t * (2 - t)),
-          static_cast<float>(t * (t - 1) / 2)};
+  std::array<float, kNodes> result;
+  for (int64_t node = 0; node < kNodes; ++node) {
+    double weight = 1;
+    for (int64_t other = 0; other < kNodes; ++other) {
+      if (other == node) continue;
+      weight *= (t - static_cast<double>(other)) / static_cast<double>(node - other);
+    }
+    result[static_cast<size_t>(node)] = static_cast<float>(weight);
+  }
+  return result;
 }
 
-int64_t interval_of(const Grid& grid, double offset) {
-  return std::clamp<int64_t>(static_cast<int64_t>(offset / grid.interval), 0, grid.intervals - 1);
+// @param offset  from the grid's first node, in spacings.
+int64_t first_node(const Grid& grid, double offset) {
+  return std::clamp<int64_t>(static_cast<int64_t>(offset) - (kNodes / 2 - 1), 0,
+                             grid.size - kNodes);
+}
+
+int64_t row_of(const Grid& grid, const float* point) {
+  return first_node(grid, (point[1] - grid.top) / grid.spacing);
 }
 
 Place place(const Grid& grid, const float* point) {
-  const double x = point[0] - grid.left;
-  const double y = point[1] - grid.top;
-  const int64_t column = interval_of(grid, x) * kNodes;
-  const int64_t row = interval_of(grid, y) * kNodes;
-  // Nodes lie in the middle of an interval's thirds.
-  return {column, row, weights(x / grid.spacing() - static_cast<double>(column) - 0.5),
-          weights(y / grid.spacing() - static_cast<double>(row) - 0.5)};
+  const double x = (point[0] - grid.left) / grid.spacing;
+  const double y = (point[1] - grid.top) / grid.spacing;
+  const int64_t column = first_node(grid, x);
+  const int64_t row = first_node(grid, y);
+  return {column, row, weights(x - static_cast<double>(column)),
+          weights(y - static_cast<double>(row))};
 }
 
 class Interpolation final : public Repulsion {
  public:
   double compute(const float* points, int64_t count, float* forces) override {
     const Grid grid = make_grid(points, count);
-    if (grid.length() != length_ || grid.spacing() != spacing_) {
+    if (grid.length() != length_ || grid.spacing != spacing_) {
       length_ = grid.length();
-      spacing_ = grid.spacing();
+      spacing_ = grid.spacing;
       kernels_ = transformed_kernels(spacing_, length_);
     }
-    sort_by_rows(grid, points, count);
-    at::Tensor ones = at::zeros({grid.size(), grid.size()}, at::kComplexFloat);
-    at::Tensor moments = at::zeros({grid.size(), grid.size()}, at::kComplexFloat);
+    sort_by_bands(grid, points, count);
+    at::Tensor ones = at::zeros({grid.size, grid.size}, at::kComplexFloat);
+    at::Tensor moments = at::zeros({grid.size, grid.size}, at::kComplexFloat);
     spread(grid, points, ones, moments);
     ones = transform(ones, length_);
     moments = transform(moments, length_);
     multiply(ones, moments);
-    ones = transform_back(ones, length_, grid.size());
-    moments = transform_back(moments, length_, grid.size());
+    ones = transform_back(ones, length_, grid.size);
+    moments = transform_back(moments, length_, grid.size);
     return gather(grid, points, ones, moments, forces);
   }
 
  private:
-  // Points of one row of intervals follow each other: two threads never write to one node.
-  void sort_by_rows(const Grid& grid, const float* points, int64_t count) {
-    begins_.assign(static_cast<size_t>(grid.intervals) + 1, 0);
-    rows_.resize(static_cast<size_t>(count));
+  void sort_by_bands(const Grid& grid, const float* points, int64_t count) {
+    begins_.assign(static_cast<size_t>(grid.bands()) + 1, 0);
+    bands_.resize(static_cast<size_t>(count));
     order_.resize(static_cast<size_t>(count));
     for (int64_t i = 0; i < count; ++i) {
-      const int64_t row = interval_of(grid, points[2 * i + 1] - grid.top);
-      rows_[static_cast<size_t>(i)] = static_cast<int32_t>(row);
-      ++begins_[static_cast<size_t>(row) + 1];
+      const int64_t band = row_of(grid, points + 2 * i) / kBandRows;
+      bands_[static_cast<size_t>(i)] = static_cast<int32_t>(band);
+      ++begins_[static_cast<size_t>(band) + 1];
     }
     std::partial_sum(begins_.begin(), begins_.end(), begins_.begin());
     std::vector<int64_t> ends(begins_.begin(), begins_.end() - 1);
     for (int64_t i = 0; i < count; ++i) {
-      const auto row = static_cast<size_t>(rows_[static_cast<size_t>(i)]);
-      order_[static_cast<size_t>(ends[row]++)] = static_cast<int32_t>(i);
+      const auto band = static_cast<size_t>(bands_[static_cast<size_t>(i)]);
+      order_[static_cast<size_t>(ends[band]++)] = static_cast<int32_t>(i);
     }
   }
 
-  // Calls `use(i, place)` for every point.
+  // Calls `use(i, place)` for every point of a band.
   template <typename Use>
-  void for_points(const Grid& grid, const float* points, const Use& use) const {
-    at::parallel_for(0, grid.intervals, 1, [&](int64_t first, int64_t last) {
-      for (int64_t k = begins_[static_cast<size_t>(first)]; k < begins_[static_cast<size_t>(last)];
-           ++k) {
-        const int64_t i = order_[static_cast<size_t>(k)];
-        use(i, place(grid, points + 2 * i));
-      }
-    });
+  void for_band(int64_t band, const Grid& grid, const float* points, const Use& use) const {
+    const auto at = static_cast<size_t>(band);
+    for (int64_t k = begins_[at]; k < begins_[at + 1]; ++k) {
+      const int64_t i = order_[static_cast<size_t>(k)];
+      use(i, place(grid, points + 2 * i));
+    }
   }
 
   // Coordinates are from the middle: small numbers keep their digits in the transforms.
   Complex from_middle(const Grid& grid, const float* point) const {
-    const double half = grid.interval * static_cast<double>(grid.intervals) / 2;
+    const double half = grid.spacing * static_cast<double>(grid.size - 1) / 2;
     return {static_cast<float>(point[0] - grid.left - half),
             static_cast<float>(point[1] - grid.top - half)};
   }
 
   void spread(const Grid& grid, const float* points, const at::Tensor& ones,
               const at::Tensor& moments) const {
-    for_points(grid, points, [&](int64_t i, const Place& p) {
+    const auto add = [&](int64_t i, const Place& p) {
       const Complex position = from_middle(grid, points + 2 * i);
       for (size_t row = 0; row < kNodes; ++row) {
-        const int64_t node = (p.row + static_cast<int64_t>(row)) * grid.size() + p.column;
+        const int64_t node = (p.row + static_cast<int64_t>(row)) * grid.size + p.column;
         for (size_t column = 0; column < kNodes; ++column) {
           const float weight = p.y[row] * p.x[column];
           data(ones)[node + static_cast<int64_t>(column)] += weight;
           data(moments)[node + static_cast<int64_t>(column)] += weight * position;
         }
       }
-    });
+    };
+    // A band's points reach into the next one, but not beyond: two threads never write to one node.
+    for (const int64_t parity : {0, 1}) {
+      at::parallel_for(0, (grid.bands() + 1 - parity) / 2, 1, [&](int64_t first, int64_t last) {
+        for (int64_t i = first; i < last; ++i) for_band(2 * i + parity, grid, points, add);
+      });
+    }
   }
 
   // The potentials of the ones by both kernels, of the coordinates by the squared one.
@@ -233,11 +251,11 @@ class Interpolation final : public Repulsion {
   double gather(const Grid& grid, const float* points, const at::Tensor& ones,
                 const at::Tensor& moments, float* forces) {
     sums_.resize(order_.size());
-    for_points(grid, points, [&](int64_t i, const Place& p) {
+    const auto collect = [&](int64_t i, const Place& p) {
       Complex one;
       Complex moment;
       for (size_t row = 0; row < kNodes; ++row) {
-        const int64_t node = (p.row + static_cast<int64_t>(row)) * grid.size() + p.column;
+        const int64_t node = (p.row + static_cast<int64_t>(row)) * grid.size + p.column;
         for (size_t column = 0; column < kNodes; ++column) {
           const float weight = p.y[row] * p.x[column];
           one += weight * data(ones)[node + static_cast<int64_t>(column)];
@@ -249,6 +267,9 @@ class Interpolation final : public Repulsion {
       forces[2 * i] = force.real();
       forces[2 * i + 1] = force.imag();
       sums_[static_cast<size_t>(i)] = one.real();
+    };
+    at::parallel_for(0, grid.bands(), 1, [&](int64_t first, int64_t last) {
+      for (int64_t band = first; band < last; ++band) for_band(band, grid, points, collect);
     });
     double sum = 0;
     for (const float s : sums_) sum += s - 1.0;  // a point's weight on itself is 1
@@ -258,9 +279,9 @@ class Interpolation final : public Repulsion {
   int64_t length_ = 0;
   double spacing_ = 0;
   at::Tensor kernels_;           // transformed
-  std::vector<int64_t> begins_;  // of each row of intervals in the order
+  std::vector<int64_t> begins_;  // of each band in the order
   std::vector<int32_t> order_;
-  std::vector<int32_t> rows_;
+  std::vector<int32_t> bands_;  // of each point
   std::vector<float> sums_;
 };
 

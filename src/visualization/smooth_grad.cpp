@@ -17,26 +17,27 @@ namespace striate {
 namespace {
 
 at::Tensor mean_gradient(const Network& network, const at::Tensor& images, const Target& target,
-                         int64_t samples, const std::function<at::Tensor(int64_t)>& noise,
-                         const ProgressObserver& progress) {
+                         const SmoothGradOptions& options,
+                         const std::function<at::Tensor(int64_t)>& noise) {
   AffineStem stem(network, target);
-  at::Tensor sum;
-  for (int64_t i = 0; i < samples; ++i) {
-    const at::Tensor value = stem.value(images + noise(i));
-    const at::Tensor gradient = score_gradient(stem.rest(), value, target, "input").gradient;
-    sum = i == 0 ? gradient : sum.add_(gradient);
-    if (progress) progress(i + 1, samples);
-  }
-  return stem.gradient(images, sum) / static_cast<double>(samples);
+  const at::Tensor mean = stem.gradient_of_value(
+      images, target,
+      {.steps = options.samples,
+       .write_value = [&](int64_t i,
+                          const at::Tensor& value) { value.copy_(stem.value(images + noise(i))); },
+       .weight = [&](int64_t) { return 1 / static_cast<double>(options.samples); },
+       .batch_size = options.batch_size,
+       .progress = options.progress});
+  return stem.gradient(images, mean);
 }
 
 }  // namespace
 
 at::Tensor smooth_grad(const Network& network, const at::Tensor& images, const Target& target,
                        const SmoothGradOptions& options) {
-  if (options.samples < 1 || !(options.noise >= 0)) {
+  if (options.samples < 1 || options.batch_size < 1 || !(options.noise >= 0)) {
     throw std::invalid_argument(
-        "SmoothGrad needs a sample at least, and noise that is not below 0");
+        "samples and batch size of SmoothGrad are 1 at least, and noise is not below 0");
   }
   check_target(network.graph(), images, target);
   auto generator = at::make_generator<at::CPUGeneratorImpl>(options.seed);
@@ -45,7 +46,7 @@ at::Tensor smooth_grad(const Network& network, const at::Tensor& images, const T
     return at::randn(images.sizes(), generator, at::kFloat).to(images.options()) * range *
            options.noise;
   };
-  return mean_gradient(network, images, target, options.samples, noise, options.progress);
+  return mean_gradient(network, images, target, options, noise);
 }
 
 at::Tensor smooth_grad(const Network& network, const at::Tensor& images, const Target& target,
@@ -55,8 +56,8 @@ at::Tensor smooth_grad(const Network& network, const at::Tensor& images, const T
       noise[0].sizes() != images.sizes()) {
     throw ShapeError("SmoothGrad's noise needs the shape (samples, N, C, H, W) of the images");
   }
-  return mean_gradient(network, images, target, noise.size(0), [&](int64_t i) { return noise[i]; },
-                       {});
+  return mean_gradient(network, images, target, {.samples = noise.size(0)},
+                       [&](int64_t i) { return noise[i]; });
 }
 
 }  // namespace striate
