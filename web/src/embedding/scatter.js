@@ -55,11 +55,10 @@ export function createScatter({ canvas, points, labels, sheets, onChange }) {
 
   // From the points' plane to CSS pixels without zoom.
   function fit() {
-    const room = Math.min(
-      (size.width - 2 * margin) / (box.width || 1),
-      (size.height - 2 * margin) / (box.height || 1),
+    const scale = Math.min(
+      Math.max(1, size.width - 2 * margin) / (box.width || 1),
+      Math.max(1, size.height - 2 * margin) / (box.height || 1),
     );
-    const scale = Math.max(room, 1e-9);
     base = {
       scale,
       x: size.width / 2 - (box.x0 + box.width / 2) * scale,
