@@ -53,7 +53,7 @@ void direct_convolution(benchmark::State& state) {
   const auto kernels = values(s.out_channels * s.length());
   std::vector<T> packed(static_cast<size_t>(kernels::direct_packed_size<T>(s)));
   const int64_t panels = (s.out_channels - 1) / kernels::direct_panel() + 1;
-  kernels::direct_pack<T>(s, kernels.data(), packed.data(), 0, panels);
+  kernels::direct_pack<T>(s, {kernels.data()}, packed.data(), 0, panels);
   std::vector<T> scratch(static_cast<size_t>(kernels::direct_scratch_size<T>(s)));
   std::vector<T> output(static_cast<size_t>(s.rows() * s.out_channels));
   for (auto _ : state) {
@@ -104,7 +104,7 @@ void winograd_convolution(benchmark::State& state) {
   const int64_t panels = out / kernels::winograd_panel();
   std::vector<float> packed(static_cast<size_t>(kernels::kWinogradPoints * s.in_channels * out));
   kernels::winograd_pack(kernels::WinogradUse::kOutput, s.in_channels, s.out_channels,
-                         kernels.data(), packed.data(), 0, panels);
+                         {kernels.data()}, packed.data(), 0, panels);
   std::vector<float> scratch(static_cast<size_t>(kernels::winograd_scratch_size(w, kTiles)));
   std::vector<float> output(static_cast<size_t>(s.rows() * s.out_channels));
   for (auto _ : state) {

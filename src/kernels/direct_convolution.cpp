@@ -53,21 +53,31 @@ int64_t packed_length(const ConvolutionShape& s) {
   return kHalf<T> ? (s.length() + 1) / 2 * 2 : s.length();
 }
 
+// Values of a kernel that are packed at a time: with a panel's they stay in the nearest cache.
+constexpr int64_t kPackLength = 64;
+
 template <typename T>
-void pack(const ConvolutionShape& s, const float* kernels, T* packed, int64_t panel_begin,
-          int64_t panel_end) {
+void pack(const ConvolutionShape& s, const ConvolutionKernels& kernels, T* packed,
+          int64_t panel_begin, int64_t panel_end) {
   const int64_t length = s.length();
   for (int64_t panel = panel_begin; panel < panel_end; ++panel) {
     T* to = packed + panel * packed_length<T>(s) * kPanel;
     const int64_t count = std::min(kPanel, s.out_channels - panel * kPanel);
-    std::fill_n(to, packed_length<T>(s) * kPanel, T{});
-    for (int64_t k = 0; k < count; ++k) {
-      const float* from = kernels + (panel * kPanel + k) * length;
-      for (int64_t r = 0; r < length; ++r) {
-        if constexpr (kHalf<T>) {
-          to[(r / 2 * kPanel + k) * 2 + r % 2] = rounded(from[r]);
-        } else {
-          to[r * kPanel + k] = from[r];
+    if (count < kPanel || packed_length<T>(s) > length) {
+      std::fill_n(to, packed_length<T>(s) * kPanel, T{});
+    }
+    for (int64_t begin = 0; begin < length; begin += kPackLength) {
+      const int64_t end = std::min(length, begin + kPackLength);
+      for (int64_t k = 0; k < count; ++k) {
+        const int64_t channel = panel * kPanel + k;
+        const float* from = kernels.values + channel * length;
+        const float scale = kernels.scale == nullptr ? 1 : kernels.scale[channel];
+        for (int64_t r = begin; r < end; ++r) {
+          if constexpr (kHalf<T>) {
+            to[(r / 2 * kPanel + k) * 2 + r % 2] = rounded(scale * from[r]);
+          } else {
+            to[r * kPanel + k] = scale * from[r];
+          }
         }
       }
     }
@@ -307,11 +317,11 @@ int64_t PackedSizeFloat(const ConvolutionShape& s) {
 int64_t PackedSizeBFloat16(const ConvolutionShape& s) {
   return packed_size<BFloat16>(s);
 }
-void PackFloat(const ConvolutionShape& s, const float* kernels, float* packed, int64_t panel_begin,
-               int64_t panel_end) {
+void PackFloat(const ConvolutionShape& s, const ConvolutionKernels& kernels, float* packed,
+               int64_t panel_begin, int64_t panel_end) {
   pack(s, kernels, packed, panel_begin, panel_end);
 }
-void PackBFloat16(const ConvolutionShape& s, const float* kernels, BFloat16* packed,
+void PackBFloat16(const ConvolutionShape& s, const ConvolutionKernels& kernels, BFloat16* packed,
                   int64_t panel_begin, int64_t panel_end) {
   pack(s, kernels, packed, panel_begin, panel_end);
 }
@@ -366,12 +376,12 @@ int64_t direct_packed_size<BFloat16>(const ConvolutionShape& s) {
 }
 
 template <>
-void direct_pack(const ConvolutionShape& s, const float* kernels, float* packed,
+void direct_pack(const ConvolutionShape& s, const ConvolutionKernels& kernels, float* packed,
                  int64_t panel_begin, int64_t panel_end) {
   HWY_DYNAMIC_DISPATCH(PackFloat)(s, kernels, packed, panel_begin, panel_end);
 }
 template <>
-void direct_pack(const ConvolutionShape& s, const float* kernels, BFloat16* packed,
+void direct_pack(const ConvolutionShape& s, const ConvolutionKernels& kernels, BFloat16* packed,
                  int64_t panel_begin, int64_t panel_end) {
   HWY_DYNAMIC_DISPATCH(PackBFloat16)(s, kernels, packed, panel_begin, panel_end);
 }

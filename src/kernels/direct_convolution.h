@@ -2,6 +2,7 @@
 
 #include <cstdint>
 
+#include "kernels/convolution_kernels.h"
 #include "kernels/epilogue.h"
 
 namespace striate::kernels {
@@ -43,9 +44,8 @@ int64_t direct_panel();
 /// Values of packed kernels.
 template <typename T>
 int64_t direct_packed_size(const ConvolutionShape& shape);
-/// @param kernels  (out, kernel_height, kernel_width, in): a channels-last weight of PyTorch.
 template <typename T>
-void direct_pack(const ConvolutionShape& shape, const float* kernels, T* packed,
+void direct_pack(const ConvolutionShape& shape, const ConvolutionKernels& kernels, T* packed,
                  int64_t panel_begin, int64_t panel_end);
 
 template <typename T>

@@ -221,7 +221,7 @@ using Taps = float[kPackRows][9][kPanel];
 // The kernels as a matrix for each tap: what is summed over in rows, what comes out in columns.
 struct KernelMatrix {
   WinogradUse use;
-  const float* kernels;
+  ConvolutionKernels kernels;
   int64_t in_channels;
   int64_t out_channels;
 
@@ -229,17 +229,21 @@ struct KernelMatrix {
   int64_t rows() const { return turned() ? out_channels : in_channels; }
   int64_t columns() const { return turned() ? in_channels : out_channels; }
 
+  float scale(int64_t out) const { return kernels.scale == nullptr ? 1 : kernels.scale[out]; }
+
   void gather(int64_t row, int64_t rows, int64_t column, Taps& taps) const {
     const int64_t count = std::min(kPanel, columns() - column);
     std::memset(taps, 0, sizeof(taps));
     for (int64_t tap = 0; tap < 9; ++tap) {
       for (int64_t i = 0; turned() && i < rows; ++i) {
-        const float* from = kernels + ((row + i) * 9 + 8 - tap) * in_channels + column;
-        std::copy_n(from, count, taps[i][tap]);
+        const float* from = kernels.values + ((row + i) * 9 + 8 - tap) * in_channels + column;
+        const float by = scale(row + i);
+        for (int64_t k = 0; k < count; ++k) taps[i][tap][k] = by * from[k];
       }
       for (int64_t k = 0; !turned() && k < count; ++k) {
-        const float* from = kernels + ((column + k) * 9 + tap) * in_channels + row;
-        for (int64_t i = 0; i < rows; ++i) taps[i][tap][k] = from[i];
+        const float* from = kernels.values + ((column + k) * 9 + tap) * in_channels + row;
+        const float by = scale(column + k);
+        for (int64_t i = 0; i < rows; ++i) taps[i][tap][k] = by * from[i];
       }
     }
   }
@@ -258,8 +262,9 @@ void transform_taps(const float (&taps)[9][kPanel], float* to, int64_t point_str
   }
 }
 
-void Pack(WinogradUse use, int64_t in_channels, int64_t out_channels, const float* kernels,
-          float* packed, int64_t panel_begin, int64_t panel_end) {
+void Pack(WinogradUse use, int64_t in_channels, int64_t out_channels,
+          const ConvolutionKernels& kernels, float* packed, int64_t panel_begin,
+          int64_t panel_end) {
   const KernelMatrix matrix{use, kernels, in_channels, out_channels};
   const int64_t point_stride = matrix.rows() * padded(matrix.columns());
   Taps taps;
@@ -431,8 +436,9 @@ int64_t winograd_scratch_size(const WinogradShape& shape, int64_t tiles) {
          (winograd_padded(shape.in_channels) + winograd_padded(shape.out_channels));
 }
 
-void winograd_pack(WinogradUse use, int64_t in_channels, int64_t out_channels, const float* kernels,
-                   float* packed, int64_t panel_begin, int64_t panel_end) {
+void winograd_pack(WinogradUse use, int64_t in_channels, int64_t out_channels,
+                   const ConvolutionKernels& kernels, float* packed, int64_t panel_begin,
+                   int64_t panel_end) {
   HWY_DYNAMIC_DISPATCH(Pack)
   (use, in_channels, out_channels, kernels, packed, panel_begin, panel_end);
 }

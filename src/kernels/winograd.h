@@ -2,6 +2,7 @@
 
 #include <cstdint>
 
+#include "kernels/convolution_kernels.h"
 #include "kernels/epilogue.h"
 
 namespace striate::kernels {
@@ -45,8 +46,9 @@ enum class WinogradUse {
 /// Transforms kernels (G g G^T) into `packed`, 36 * rows * winograd_padded(columns) floats. Rows
 /// are in_channels and columns out_channels for kOutput, swapped for kInputGradient.
 /// @param panel_begin, panel_end  of the padded columns, in panels.
-void winograd_pack(WinogradUse use, int64_t in_channels, int64_t out_channels, const float* kernels,
-                   float* packed, int64_t panel_begin, int64_t panel_end);
+void winograd_pack(WinogradUse use, int64_t in_channels, int64_t out_channels,
+                   const ConvolutionKernels& kernels, float* packed, int64_t panel_begin,
+                   int64_t panel_end);
 
 /// Floats that `winograd_convolve` needs to work in, for so many tiles.
 int64_t winograd_scratch_size(const WinogradShape& shape, int64_t tiles);

@@ -45,8 +45,9 @@ Affine affine(const BatchNorm2d& norm, const NodeTensors& node) {
 struct PreparedStep {
   FusedStep step;
   NodeTensors tensors;  // of the operator
-  at::Tensor kernels;   // of a convolution, with the batch-norm behind it: (out, h, w, in)
-  at::Tensor bias;      // likewise, or undefined
+  at::Tensor kernels;   // of a convolution: (out, h, w, in)
+  at::Tensor scale;     // of the batch-norm behind it, which multiplies the kernels; or undefined
+  at::Tensor bias;      // of both, or undefined
   Affine norm;          // in front of a convolution, or a batch-norm by itself
   at::Tensor direct;    // kernels packed, when first needed
   at::Tensor winograd;
@@ -60,10 +61,6 @@ kernels::WinogradShape winograd_shape(const ConvolutionShape& s) {
           .out_channels = s.out_channels,
           .pad_height = s.pad_height,
           .pad_width = s.pad_width};
-}
-
-const float* data_or_null(const at::Tensor& tensor) {
-  return tensor.defined() ? tensor.const_data_ptr<float>() : nullptr;
 }
 
 }  // namespace
@@ -154,7 +151,7 @@ class TypedSteps final : public FusedNetwork::Steps {
     }
     if (prepared.step.norm.has_value()) {
       const Affine norm = norm_of(network, *prepared.step.norm);
-      weight = weight * norm.scale.to(at::kFloat).view({-1, 1, 1, 1});
+      prepared.scale = norm.scale.to(at::kFloat);
       bias = bias.defined() ? bias * norm.scale + norm.shift : norm.shift;
     }
     prepared.kernels = weight.permute({0, 2, 3, 1}).contiguous();
@@ -234,8 +231,8 @@ class TypedSteps final : public FusedNetwork::Steps {
     if (takes_winograd(step, conv, winograd_shape(s))) {
       at::Tensor& packed = prepared.winograd;
       if (!packed.defined()) {
-        packed =
-            winograd_pack(kernels::WinogradUse::kOutput, prepared.kernels.permute({0, 3, 1, 2}));
+        packed = winograd_pack(kernels::WinogradUse::kOutput,
+                               prepared.kernels.permute({0, 3, 1, 2}), prepared.scale);
       }
       return winograd_convolve<T>(winograd_shape(s), {.input = data<T>(input(step)),
                                                       .input_stride = input_stride(step),
@@ -244,7 +241,9 @@ class TypedSteps final : public FusedNetwork::Steps {
                                                       .output = data<T>(output),
                                                       .output_stride = strides_[at(step.output)]});
     }
-    if (!prepared.direct.defined()) prepared.direct = direct_pack<T>(s, prepared.kernels);
+    if (!prepared.direct.defined()) {
+      prepared.direct = direct_pack<T>(s, prepared.kernels, prepared.scale);
+    }
     direct_convolve<T>(s, {.input = data<T>(input(step)),
                            .input_stride = input_stride(step),
                            .scale = data_or_null(prepared.norm.scale),
@@ -266,7 +265,9 @@ class TypedSteps final : public FusedNetwork::Steps {
 
   void run_grouped(PreparedStep& prepared, const Conv2d& conv) {
     const FusedStep& step = prepared.step;
-    const at::Tensor weight = prepared.kernels.permute({0, 3, 1, 2}).to(kScalarType<T>);
+    at::Tensor weight = prepared.kernels.permute({0, 3, 1, 2});
+    if (prepared.scale.defined()) weight = weight * prepared.scale.view({-1, 1, 1, 1});
+    weight = weight.to(kScalarType<T>);
     if (std::is_same_v<T, float> && algorithm_ != ConvolutionAlgorithm::kDirect &&
         !step.shortcut.has_value() && can_be_grouped(conv, input(step))) {
       if (!prepared.direct.defined()) prepared.direct = pack_grouped(conv, weight);

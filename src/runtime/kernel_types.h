@@ -19,4 +19,9 @@ T* data(const at::Tensor& tensor) {
   return static_cast<T*>(tensor.data_ptr());
 }
 
+/// A tensor's values, or null of one that is undefined.
+inline const float* data_or_null(const at::Tensor& tensor) {
+  return tensor.defined() ? tensor.const_data_ptr<float>() : nullptr;
+}
+
 }  // namespace striate

@@ -6,6 +6,8 @@
 
 #include <algorithm>
 
+#include "runtime/kernel_types.h"
+
 namespace striate {
 
 namespace {
@@ -56,14 +58,14 @@ bool winograd_pays(const WinogradShape& s, WinogradKernels kernels, Precision pr
   return winograd < direct;
 }
 
-at::Tensor winograd_pack(WinogradUse use, const at::Tensor& weight) {
+at::Tensor winograd_pack(WinogradUse use, const at::Tensor& weight, const at::Tensor& scale) {
   const int64_t out = weight.size(0);
   const int64_t in = weight.size(1);
   const int64_t rows = use == WinogradUse::kOutput ? in : out;
   const int64_t columns = use == WinogradUse::kOutput ? out : in;
   const at::Tensor packed =
       empty_floats(kernels::kWinogradPoints * rows * kernels::winograd_padded(columns));
-  const float* from = weight.const_data_ptr<float>();
+  const kernels::ConvolutionKernels from{weight.const_data_ptr<float>(), data_or_null(scale)};
   float* to = packed.data_ptr<float>();
   at::parallel_for(0, panels(columns), 1, [&](int64_t begin, int64_t end) {
     kernels::winograd_pack(use, in, out, from, to, begin, end);

@@ -33,7 +33,7 @@ at::Tensor packed(const at::Tensor& matrix) {
       at::empty({kernels::direct_packed_size<float>(shape)}, matrix.options().requires_grad(false));
   const int64_t panel = kernels::direct_panel();
   at::parallel_for(0, (matrix.size(0) + panel - 1) / panel, 1, [&](int64_t begin, int64_t end) {
-    kernels::direct_pack(shape, matrix.const_data_ptr<float>(), to.data_ptr<float>(), begin, end);
+    kernels::direct_pack(shape, {matrix.const_data_ptr<float>()}, to.data_ptr<float>(), begin, end);
   });
   return to;
 }

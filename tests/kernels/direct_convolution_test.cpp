@@ -18,6 +18,13 @@ using kernels::BFloat16;
 using kernels::ConvolutionShape;
 using kernels::DirectConvolution;
 
+std::vector<float> powers_of_two(int64_t count) {
+  std::vector<float> result;
+  for (int64_t i = 0; i < count; ++i)
+    result.push_back(std::ldexp(1.0F, static_cast<int>(i % 5) - 2));
+  return result;
+}
+
 // A convolution whose values lie among others: pixels further apart than they need be, but for
 // images of three channels.
 struct Case {
@@ -27,6 +34,7 @@ struct Case {
   std::vector<float> input =
       random_values(shape.batch * shape.height * shape.width * input_stride, 1);
   std::vector<float> kernels = random_values(shape.out_channels * shape.length(), 2);
+  std::vector<float> kernel_scale = powers_of_two(shape.out_channels);  // which round nothing
   std::vector<float> bias = random_values(shape.out_channels, 3);
   std::vector<float> residual = random_values(shape.rows() * output_stride, 4);
   std::vector<float> scale = random_values(shape.in_channels, 5);
@@ -55,6 +63,7 @@ double truth(const Case& c, bool whole, int64_t row, int64_t k) {
     }
   }
   if (!whole) return sum;
+  sum *= c.kernel_scale[static_cast<size_t>(k)];
   sum += c.bias[static_cast<size_t>(k)];
   sum += c.residual[static_cast<size_t>(row * c.output_stride + k)];
   return std::max(sum, 0.0);
@@ -95,8 +104,9 @@ std::vector<float> convolve(const Case& c, bool whole, int64_t cut) {
   const std::vector<T> input = as<T>(c.input);
   const std::vector<T> residual = as<T>(c.residual);
   std::vector<T> packed(static_cast<size_t>(kernels::direct_packed_size<T>(s)));
-  kernels::direct_pack<T>(s, c.kernels.data(), packed.data(), 0, 1);
-  kernels::direct_pack<T>(s, c.kernels.data(), packed.data(), 1, panels);
+  const kernels::ConvolutionKernels from{c.kernels.data(), whole ? c.kernel_scale.data() : nullptr};
+  kernels::direct_pack<T>(s, from, packed.data(), 0, 1);
+  kernels::direct_pack<T>(s, from, packed.data(), 1, panels);
   std::vector<T> output =
       as<T>(std::vector<float>(static_cast<size_t>(s.rows() * c.output_stride), -7.0F));
   std::vector<T> scratch(static_cast<size_t>(kernels::direct_scratch_size<T>(s)));

@@ -62,14 +62,14 @@ double relative_error(const std::vector<float>& values, const std::vector<double
   return std::sqrt(error / size);
 }
 
-std::vector<float> pack(WinogradUse use, const WinogradShape& s,
-                        const std::vector<float>& kernels) {
+std::vector<float> pack(WinogradUse use, const WinogradShape& s, const std::vector<float>& kernels,
+                        const float* scale = nullptr) {
   const bool output = use == WinogradUse::kOutput;
   const int64_t rows = output ? s.in_channels : s.out_channels;
   const int64_t columns = kernels::winograd_padded(output ? s.out_channels : s.in_channels);
   std::vector<float> packed(static_cast<size_t>(kernels::kWinogradPoints * rows * columns));
-  kernels::winograd_pack(use, s.in_channels, s.out_channels, kernels.data(), packed.data(), 0,
-                         columns / kernels::winograd_panel());
+  kernels::winograd_pack(use, s.in_channels, s.out_channels, {kernels.data(), scale}, packed.data(),
+                         0, columns / kernels::winograd_panel());
   return packed;
 }
 
@@ -128,6 +128,21 @@ const std::vector<WinogradShape> kShapes = {
 };
 
 class WinogradTest : public testing::TestWithParam<int64_t> {};
+
+TEST_P(WinogradTest, ScalesTheKernelsOfAnOutputChannel) {
+  const OnlyTarget only(GetParam());
+  for (const WinogradShape& s : kShapes) {
+    const auto kernels = random_values(s.out_channels * 9 * s.in_channels, 2);
+    const auto scale = random_values(s.out_channels, 5);
+    auto scaled = kernels;
+    for (size_t i = 0; i < scaled.size(); ++i) {
+      scaled[i] *= scale[i / static_cast<size_t>(9 * s.in_channels)];
+    }
+    for (const WinogradUse use : {WinogradUse::kOutput, WinogradUse::kInputGradient}) {
+      EXPECT_EQ(pack(use, s, kernels, scale.data()), pack(use, s, scaled));
+    }
+  }
+}
 
 TEST_P(WinogradTest, EqualsTheDefinition) {
   const OnlyTarget only(GetParam());
