@@ -229,31 +229,81 @@ struct KernelMatrix {
   int64_t rows() const { return turned() ? out_channels : in_channels; }
   int64_t columns() const { return turned() ? in_channels : out_channels; }
 
-  float scale(int64_t out) const { return kernels.scale == nullptr ? 1 : kernels.scale[out]; }
-
+  // Without the scale.
   void gather(int64_t row, int64_t rows, int64_t column, Taps& taps) const {
     const int64_t count = std::min(kPanel, columns() - column);
     std::memset(taps, 0, sizeof(taps));
     for (int64_t tap = 0; tap < 9; ++tap) {
       for (int64_t i = 0; turned() && i < rows; ++i) {
         const float* from = kernels.values + ((row + i) * 9 + 8 - tap) * in_channels + column;
-        const float by = scale(row + i);
-        for (int64_t k = 0; k < count; ++k) taps[i][tap][k] = by * from[k];
+        std::copy_n(from, count, taps[i][tap]);
       }
-      for (int64_t k = 0; !turned() && k < count; ++k) {
-        const float* from = kernels.values + ((column + k) * 9 + tap) * in_channels + row;
-        const float by = scale(column + k);
-        for (int64_t i = 0; i < rows; ++i) taps[i][tap][k] = by * from[i];
+      if (!turned())
+        turn(kernels.values + (column * 9 + tap) * in_channels + row, rows, count, tap, taps);
+    }
+  }
+
+  // What multiplies a panel's columns in a row.
+  V scale(int64_t row, int64_t column) const {
+    const D d;
+    if (kernels.scale == nullptr) return hn::Set(d, 1.0F);
+    if (turned()) return hn::Set(d, kernels.scale[row]);
+    return load(kernels.scale, column, columns());
+  }
+
+  static constexpr int64_t kBlock = 4;
+
+  // A tap of the kernels of `count` output channels: one follows the other in `from`, and lies
+  // beside it in the taps.
+  void turn(const float* from, int64_t rows, int64_t count, int64_t tap, Taps& taps) const {
+    const int64_t stride = 9 * in_channels;
+    for (int64_t k = 0; k < count; k += kBlock) {
+      for (int64_t i = 0; i < rows; i += kBlock) {
+        if (k + kBlock <= count && i + kBlock <= rows) {
+          turn_block(from + k * stride + i, stride, &taps[i][tap][k]);
+          continue;
+        }
+        for (int64_t c = k; c < std::min(count, k + kBlock); ++c) {
+          for (int64_t r = i; r < std::min(rows, i + kBlock); ++r) {
+            taps[r][tap][c] = from[c * stride + r];
+          }
+        }
       }
     }
   }
+
+  static HWY_INLINE void turn_block(const float* from, int64_t stride, float* to) {
+    constexpr int64_t kRow = 9 * kPanel;
+#if HWY_TARGET == HWY_SCALAR
+    for (int64_t c = 0; c < kBlock; ++c) {
+      for (int64_t r = 0; r < kBlock; ++r) to[r * kRow + c] = from[c * stride + r];
+    }
+#else
+    const hn::FixedTag<float, kBlock> d;
+    const auto a = hn::LoadU(d, from);
+    const auto b = hn::LoadU(d, from + stride);
+    const auto c = hn::LoadU(d, from + 2 * stride);
+    const auto e = hn::LoadU(d, from + 3 * stride);
+    const auto ab_low = hn::InterleaveLower(d, a, b);
+    const auto ab_high = hn::InterleaveUpper(d, a, b);
+    const auto ce_low = hn::InterleaveLower(d, c, e);
+    const auto ce_high = hn::InterleaveUpper(d, c, e);
+    hn::StoreU(hn::ConcatLowerLower(d, ce_low, ab_low), d, to);
+    hn::StoreU(hn::ConcatUpperUpper(d, ce_low, ab_low), d, to + kRow);
+    hn::StoreU(hn::ConcatLowerLower(d, ce_high, ab_high), d, to + 2 * kRow);
+    hn::StoreU(hn::ConcatUpperUpper(d, ce_high, ab_high), d, to + 3 * kRow);
+#endif
+  }
 };
 
-void transform_taps(const float (&taps)[9][kPanel], float* to, int64_t point_stride) {
+void transform_taps(const float (&taps)[9][kPanel], const V (&scale)[2], float* to,
+                    int64_t point_stride) {
   const D d;
   for (int64_t half = 0; half < kPanel; half += kLanes) {
     V g[3][3];
-    for (int tap = 0; tap < 9; ++tap) g[tap / 3][tap % 3] = hn::LoadU(d, taps[tap] + half);
+    for (int tap = 0; tap < 9; ++tap) {
+      g[tap / 3][tap % 3] = hn::Mul(scale[half / kLanes], hn::LoadU(d, taps[tap] + half));
+    }
     V out[6][6];
     transform_both<3, 6, kernel_transform>(g, out);
     for (int point = 0; point < 36; ++point) {
@@ -273,7 +323,10 @@ void Pack(WinogradUse use, int64_t in_channels, int64_t out_channels,
       const int64_t rows = std::min(kPackRows, matrix.rows() - row);
       matrix.gather(row, rows, panel * kPanel, taps);
       for (int64_t i = 0; i < rows; ++i) {
-        transform_taps(taps[i], packed + (panel * matrix.rows() + row + i) * kPanel, point_stride);
+        const V scale[2] = {matrix.scale(row + i, panel * kPanel),
+                            matrix.scale(row + i, panel * kPanel + kLanes)};
+        transform_taps(taps[i], scale, packed + (panel * matrix.rows() + row + i) * kPanel,
+                       point_stride);
       }
     }
   }

@@ -5,12 +5,13 @@
 #include <ATen/ops/conv2d.h>
 #include <ATen/ops/convolution_backward.h>
 #include <ATen/ops/empty.h>
-#include <ATen/ops/mm.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <algorithm>
 
+#include "runtime/direct_convolution.h"
 #include "runtime/first_derivative.h"
+#include "runtime/kernel_types.h"
 
 namespace striate {
 
@@ -34,7 +35,9 @@ class ImageGradient {
                 const at::Tensor& result)
       : conv_(conv),
         rows_(gradient.permute({0, 2, 3, 1})),
-        kernels_(weight.permute({0, 2, 3, 1}).contiguous().view({weight.size(0), -1})),
+        window_(weight.numel() / weight.size(0)),
+        packed_(
+            direct_pack<float>(windows_shape(1), weight.permute({2, 3, 1, 0}).contiguous(), {})),
         result_(result),
         channels_(result.size(1)),
         height_(result.size(2)),
@@ -62,26 +65,50 @@ class ImageGradient {
     const int64_t first = divide_up(std::max<int64_t>(0, top + padding - reach), stride);
     const int64_t last = std::min(rows_.size(1), (bottom - 1 + padding) / stride + 1);
     if (first >= last) return;
-    const at::Tensor outputs = rows_[image].slice(0, first, last).reshape({-1, rows_.size(3)});
-    const at::Tensor windows = at::mm(outputs, kernels_);
+    const at::Tensor windows = windows_of(image, first, last);
     const float* from = windows.const_data_ptr<float>();
     for (int64_t y = first; y < last; ++y) {
       for (int64_t k = 0; k < conv_.kernel_size.height; ++k) {
         const int64_t row = y * stride - padding + k * conv_.dilation.height;
         if (row < top || row >= bottom) continue;
-        add_row(from + (y - first) * rows_.size(2) * windows.size(1), k,
-                to + row * width_ * channels_);
+        add_row(from + (y - first) * rows_.size(2) * window_, k, to + row * width_ * channels_);
       }
     }
+  }
+
+  // Outputs, each a pixel of its own, times the transposed kernels.
+  kernels::ConvolutionShape windows_shape(int64_t outputs) const {
+    return {.batch = outputs,
+            .height = 1,
+            .width = 1,
+            .in_channels = rows_.size(3),
+            .out_channels = window_};
+  }
+
+  // What the outputs of rows [first, last) add to the pixels that each of them sees.
+  at::Tensor windows_of(int64_t image, int64_t first, int64_t last) const {
+    const at::Tensor outputs = rows_[image].slice(0, first, last);
+    const kernels::ConvolutionShape shape = windows_shape((last - first) * rows_.size(2));
+    at::Tensor windows = at::empty({shape.batch, window_}, at::kFloat);
+    const at::Tensor scratch = at::empty({kernels::direct_scratch_size<float>(shape)}, at::kFloat);
+    const int64_t panels = (window_ - 1) / kernels::direct_panel() + 1;
+    kernels::direct_convolve<float>(shape,
+                                    {.input = data<float>(outputs),
+                                     .input_stride = shape.in_channels,
+                                     .packed = data<float>(packed_),
+                                     .epilogue = {},
+                                     .output = data<float>(windows),
+                                     .output_stride = window_},
+                                    0, shape.batch, 0, panels, data<float>(scratch));
+    return windows;
   }
 
   // Row k of all windows of a row of outputs.
   void add_row(const float* windows, int64_t k, float* to) const {
     const int64_t columns = conv_.kernel_size.width;
-    const int64_t window = kernels_.size(1);
     const int64_t spread = conv_.dilation.width;
     windows += k * columns * channels_;
-    for (int64_t x = 0; x < rows_.size(2); ++x, windows += window) {
+    for (int64_t x = 0; x < rows_.size(2); ++x, windows += window_) {
       const int64_t left = x * conv_.stride.width - conv_.padding.width;
       const int64_t first = left >= 0 ? 0 : divide_up(-left, spread);
       const int64_t last = std::min(columns, divide_up(width_ - left, spread));
@@ -101,9 +128,10 @@ class ImageGradient {
   }
 
   const Conv2d& conv_;
-  at::Tensor rows_;     // the outputs' gradient: (N, out_height, out_width, out_channels)
-  at::Tensor kernels_;  // (out_channels, kernel height * width * channels)
-  at::Tensor result_;   // channels last
+  at::Tensor rows_;    // the outputs' gradient: (N, out_height, out_width, out_channels)
+  int64_t window_;     // kernel height * width * channels
+  at::Tensor packed_;  // the kernels, (window, out_channels)
+  at::Tensor result_;  // channels last
   int64_t channels_;
   int64_t height_;
   int64_t width_;
