@@ -14,7 +14,7 @@ import sys
 from measured import ROOT, keep_rows
 
 NETWORK = "resnet50"
-LONG = ["integrated", "occlusion"]  # each step is many batches already: one step of one round
+LONG = ["integrated", "occlusion"]  # each step is many batches already: one step in a round
 BATCH_SIZES = {"saliency": 8, "guided": 8, "gradcam": 8, "integrated": 8, "occlusion": 1}
 
 
@@ -33,8 +33,7 @@ def compare(method, options):
     contestants = {"striate": [options.striate, "bench", "look", "--json"],
                    "captum": pytorch, "captum channels last": pytorch + ["--channels-last"]}
     runs = {}
-    rounds = 1 if method in LONG else options.rounds
-    for _ in range(rounds):
+    for _ in range(options.rounds):
         for who, command in contestants.items():
             runs.setdefault(who, []).append(measure(command, method, options))
             print("  {:10} {:20} {:8.3f} s".format(method, who, runs[who][-1]["median_seconds"]),
@@ -43,7 +42,7 @@ def compare(method, options):
                for who, of in runs.items()}
     best = min((who for who in medians if who != "striate"), key=medians.get)
     return [{"method": method, "who": who, "network": NETWORK, "batch_size": BATCH_SIZES[method],
-             "threads": options.threads, "rounds": rounds,
+             "threads": options.threads, "rounds": options.rounds,
              "median_seconds": round(medians[who], 4),
              "fastest_seconds": round(min(run["fastest_seconds"] for run in runs[who]), 4),
              "slowest_seconds": round(max(run["slowest_seconds"] for run in runs[who]), 4),

@@ -53,6 +53,39 @@ int64_t packed_length(const ConvolutionShape& s) {
   return kHalf<T> ? (s.length() + 1) / 2 * 2 : s.length();
 }
 
+// Which of the products of an output are summed at a time.
+struct Part {
+  int64_t begin;
+  int64_t end;
+  int64_t length() const { return end - begin; }
+};
+
+// A part of the kernels of a few output channels, which follow each other in a panel.
+void pack_channels(const ConvolutionKernels& kernels, int64_t length, const Part& part,
+                   int64_t channels, float* to) {
+  int64_t r = part.begin;
+  for (; channels == kTurned && r + kTurned <= part.end; r += kTurned) {
+    turn_block(kernels.values + r, length, to + r * kPanel, kPanel, kernels.scale);
+  }
+  for (; r < part.end; ++r) {
+    for (int64_t c = 0; c < channels; ++c) {
+      const float scale = kernels.scale == nullptr ? 1 : kernels.scale[c];
+      to[r * kPanel + c] = scale * kernels.values[c * length + r];
+    }
+  }
+}
+
+// Pairs of values side by side.
+void pack_channels(const ConvolutionKernels& kernels, int64_t length, const Part& part,
+                   int64_t channels, BFloat16* to) {
+  for (int64_t c = 0; c < channels; ++c) {
+    const float scale = kernels.scale == nullptr ? 1 : kernels.scale[c];
+    for (int64_t r = part.begin; r < part.end; ++r) {
+      to[(r / 2 * kPanel + c) * 2 + r % 2] = rounded(scale * kernels.values[c * length + r]);
+    }
+  }
+}
+
 // Values of a kernel that are packed at a time: with a panel's they stay in the nearest cache.
 constexpr int64_t kPackLength = 64;
 
@@ -68,28 +101,16 @@ void pack(const ConvolutionShape& s, const ConvolutionKernels& kernels, T* packe
     }
     for (int64_t begin = 0; begin < length; begin += kPackLength) {
       const int64_t end = std::min(length, begin + kPackLength);
-      for (int64_t k = 0; k < count; ++k) {
+      for (int64_t k = 0; k < count; k += kTurned) {
         const int64_t channel = panel * kPanel + k;
-        const float* from = kernels.values + channel * length;
-        const float scale = kernels.scale == nullptr ? 1 : kernels.scale[channel];
-        for (int64_t r = begin; r < end; ++r) {
-          if constexpr (kHalf<T>) {
-            to[(r / 2 * kPanel + k) * 2 + r % 2] = rounded(scale * from[r]);
-          } else {
-            to[r * kPanel + k] = scale * from[r];
-          }
-        }
+        pack_channels({kernels.values + channel * length,
+                       kernels.scale == nullptr ? nullptr : kernels.scale + channel},
+                      length, {begin, end}, std::min(kTurned, count - k),
+                      to + (kHalf<T> ? 2 : 1) * k);
       }
     }
   }
 }
-
-// Which of the products of an output are summed at a time.
-struct Part {
-  int64_t begin;
-  int64_t end;
-  int64_t length() const { return end - begin; }
-};
 
 // Where the kernel lies at one output pixel.
 template <typename T>

@@ -27,6 +27,31 @@ constexpr int64_t kLanes = hn::MaxLanes(D());
 using Bits = hn::Rebind<uint32_t, D>;
 using Half = hn::Rebind<uint16_t, D>;
 
+constexpr int64_t kTurned = 4;
+// A square of values, turned: to[r * to_row + c] = from[c * from_row + r] * scale[c], for c and r
+// below kTurned. @param scale  or null
+HWY_INLINE void turn_block(const float* from, int64_t from_row, float* to, int64_t to_row,
+                           const float* scale = nullptr) {
+#if HWY_TARGET == HWY_SCALAR
+  for (int64_t c = 0; c < kTurned; ++c) {
+    const float by = scale == nullptr ? 1 : scale[c];
+    for (int64_t r = 0; r < kTurned; ++r) to[r * to_row + c] = from[c * from_row + r] * by;
+  }
+#else
+  const hn::FixedTag<float, kTurned> d;
+  const auto by = scale == nullptr ? hn::Set(d, 1.0F) : hn::LoadU(d, scale);
+  const auto row = [&](int64_t c) { return hn::LoadU(d, from + c * from_row); };
+  const auto low01 = hn::InterleaveLower(d, row(0), row(1));
+  const auto high01 = hn::InterleaveUpper(d, row(0), row(1));
+  const auto low23 = hn::InterleaveLower(d, row(2), row(3));
+  const auto high23 = hn::InterleaveUpper(d, row(2), row(3));
+  hn::StoreU(hn::Mul(by, hn::ConcatLowerLower(d, low23, low01)), d, to);
+  hn::StoreU(hn::Mul(by, hn::ConcatUpperUpper(d, low23, low01)), d, to + to_row);
+  hn::StoreU(hn::Mul(by, hn::ConcatLowerLower(d, high23, high01)), d, to + 2 * to_row);
+  hn::StoreU(hn::Mul(by, hn::ConcatUpperUpper(d, high23, high01)), d, to + 3 * to_row);
+#endif
+}
+
 inline V from_half(hn::Vec<Half> half) {
   return hn::BitCast(D(), hn::ShiftLeft<16>(hn::PromoteTo(Bits(), half)));
 }

@@ -251,48 +251,23 @@ struct KernelMatrix {
     return load(kernels.scale, column, columns());
   }
 
-  static constexpr int64_t kBlock = 4;
-
   // A tap of the kernels of `count` output channels: one follows the other in `from`, and lies
   // beside it in the taps.
   void turn(const float* from, int64_t rows, int64_t count, int64_t tap, Taps& taps) const {
     const int64_t stride = 9 * in_channels;
-    for (int64_t k = 0; k < count; k += kBlock) {
-      for (int64_t i = 0; i < rows; i += kBlock) {
-        if (k + kBlock <= count && i + kBlock <= rows) {
-          turn_block(from + k * stride + i, stride, &taps[i][tap][k]);
+    for (int64_t k = 0; k < count; k += kTurned) {
+      for (int64_t i = 0; i < rows; i += kTurned) {
+        if (k + kTurned <= count && i + kTurned <= rows) {
+          turn_block(from + k * stride + i, stride, &taps[i][tap][k], 9 * kPanel);
           continue;
         }
-        for (int64_t c = k; c < std::min(count, k + kBlock); ++c) {
-          for (int64_t r = i; r < std::min(rows, i + kBlock); ++r) {
+        for (int64_t c = k; c < std::min(count, k + kTurned); ++c) {
+          for (int64_t r = i; r < std::min(rows, i + kTurned); ++r) {
             taps[r][tap][c] = from[c * stride + r];
           }
         }
       }
     }
-  }
-
-  static HWY_INLINE void turn_block(const float* from, int64_t stride, float* to) {
-    constexpr int64_t kRow = 9 * kPanel;
-#if HWY_TARGET == HWY_SCALAR
-    for (int64_t c = 0; c < kBlock; ++c) {
-      for (int64_t r = 0; r < kBlock; ++r) to[r * kRow + c] = from[c * stride + r];
-    }
-#else
-    const hn::FixedTag<float, kBlock> d;
-    const auto a = hn::LoadU(d, from);
-    const auto b = hn::LoadU(d, from + stride);
-    const auto c = hn::LoadU(d, from + 2 * stride);
-    const auto e = hn::LoadU(d, from + 3 * stride);
-    const auto ab_low = hn::InterleaveLower(d, a, b);
-    const auto ab_high = hn::InterleaveUpper(d, a, b);
-    const auto ce_low = hn::InterleaveLower(d, c, e);
-    const auto ce_high = hn::InterleaveUpper(d, c, e);
-    hn::StoreU(hn::ConcatLowerLower(d, ce_low, ab_low), d, to);
-    hn::StoreU(hn::ConcatUpperUpper(d, ce_low, ab_low), d, to + kRow);
-    hn::StoreU(hn::ConcatLowerLower(d, ce_high, ab_high), d, to + 2 * kRow);
-    hn::StoreU(hn::ConcatUpperUpper(d, ce_high, ab_high), d, to + 3 * kRow);
-#endif
   }
 };
 
