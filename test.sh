@@ -8,6 +8,8 @@ tools/setup.sh --browser
 tools/check_format.sh
 tools/check_includes.py
 cmake --workflow --preset check
+echo "Skipped tests:"
+grep -h --no-group-separator -B1 '^\[  SKIPPED \].* ms)$' build/dev/Testing/Temporary/LastTest.log || echo none
 cmake --preset asan
 cmake --build --preset asan
 ctest --preset asan

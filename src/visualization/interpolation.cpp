@@ -124,16 +124,11 @@ struct Place {
 
 // @param t  from the first node, in spacings.
 std::array<float, kNodes> weights(double t) {
-  std::array<float, kNodes> result;
-  for (int64_t node = 0; node < kNodes; ++node) {
-    double weight = 1;
-    for (int64_t other = 0; other < kNodes; ++other) {
-      if (other == node) continue;
-      weight *= (t - static_cast<double>(other)) / static_cast<double>(node - other);
-    }
-    result[static_cast<size_t>(node)] = static_cast<float>(weight);
-  }
-  return result;
+  const double a = t - 1;
+  const double b = t - 2;
+  const double c = t - 3;
+  return {static_cast<float>(a * b * c / -6), static_cast<float>(t * b * c / 2),
+          static_cast<float>(t * a * c / -2), static_cast<float>(t * a * b / 6)};
 }
 
 // @param offset  from the grid's first node, in spacings.
