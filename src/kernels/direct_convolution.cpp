@@ -64,8 +64,8 @@ struct Part {
 void pack_channels(const ConvolutionKernels& kernels, int64_t length, const Part& part,
                    int64_t channels, float* to) {
   int64_t r = part.begin;
-  for (; channels == kTurned && r + kTurned <= part.end; r += kTurned) {
-    turn_block(kernels.values + r, length, to + r * kPanel, kPanel, kernels.scale);
+  for (; channels == kBlockSide && r + kBlockSide <= part.end; r += kBlockSide) {
+    transpose_block(kernels.values + r, length, to + r * kPanel, kPanel, kernels.scale);
   }
   for (; r < part.end; ++r) {
     for (int64_t c = 0; c < channels; ++c) {
@@ -101,11 +101,11 @@ void pack(const ConvolutionShape& s, const ConvolutionKernels& kernels, T* packe
     }
     for (int64_t begin = 0; begin < length; begin += kPackLength) {
       const int64_t end = std::min(length, begin + kPackLength);
-      for (int64_t k = 0; k < count; k += kTurned) {
+      for (int64_t k = 0; k < count; k += kBlockSide) {
         const int64_t channel = panel * kPanel + k;
         pack_channels({kernels.values + channel * length,
                        kernels.scale == nullptr ? nullptr : kernels.scale + channel},
-                      length, {begin, end}, std::min(kTurned, count - k),
+                      length, {begin, end}, std::min(kBlockSide, count - k),
                       to + (kHalf<T> ? 2 : 1) * k);
       }
     }

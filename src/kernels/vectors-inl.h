@@ -27,18 +27,18 @@ constexpr int64_t kLanes = hn::MaxLanes(D());
 using Bits = hn::Rebind<uint32_t, D>;
 using Half = hn::Rebind<uint16_t, D>;
 
-constexpr int64_t kTurned = 4;
-// A square of values, turned: to[r * to_row + c] = from[c * from_row + r] * scale[c], for c and r
-// below kTurned. @param scale  or null
-HWY_INLINE void turn_block(const float* from, int64_t from_row, float* to, int64_t to_row,
-                           const float* scale = nullptr) {
+constexpr int64_t kBlockSide = 4;
+// A square of values, transposed: to[r * to_row + c] = from[c * from_row + r] * scale[c], for c and
+// r below kBlockSide. @param scale  or null
+HWY_INLINE void transpose_block(const float* from, int64_t from_row, float* to, int64_t to_row,
+                                const float* scale = nullptr) {
 #if HWY_TARGET == HWY_SCALAR
-  for (int64_t c = 0; c < kTurned; ++c) {
+  for (int64_t c = 0; c < kBlockSide; ++c) {
     const float by = scale == nullptr ? 1 : scale[c];
-    for (int64_t r = 0; r < kTurned; ++r) to[r * to_row + c] = from[c * from_row + r] * by;
+    for (int64_t r = 0; r < kBlockSide; ++r) to[r * to_row + c] = from[c * from_row + r] * by;
   }
 #else
-  const hn::FixedTag<float, kTurned> d;
+  const hn::FixedTag<float, kBlockSide> d;
   const auto by = scale == nullptr ? hn::Set(d, 1.0F) : hn::LoadU(d, scale);
   const auto row = [&](int64_t c) { return hn::LoadU(d, from + c * from_row); };
   const auto low01 = hn::InterleaveLower(d, row(0), row(1));

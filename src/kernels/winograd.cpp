@@ -238,8 +238,9 @@ struct KernelMatrix {
         const float* from = kernels.values + ((row + i) * 9 + 8 - tap) * in_channels + column;
         std::copy_n(from, count, taps[i][tap]);
       }
-      if (!turned())
-        turn(kernels.values + (column * 9 + tap) * in_channels + row, rows, count, tap, taps);
+      if (!turned()) {
+        transpose(kernels.values + (column * 9 + tap) * in_channels + row, rows, count, tap, taps);
+      }
     }
   }
 
@@ -253,16 +254,16 @@ struct KernelMatrix {
 
   // A tap of the kernels of `count` output channels: one follows the other in `from`, and lies
   // beside it in the taps.
-  void turn(const float* from, int64_t rows, int64_t count, int64_t tap, Taps& taps) const {
+  void transpose(const float* from, int64_t rows, int64_t count, int64_t tap, Taps& taps) const {
     const int64_t stride = 9 * in_channels;
-    for (int64_t k = 0; k < count; k += kTurned) {
-      for (int64_t i = 0; i < rows; i += kTurned) {
-        if (k + kTurned <= count && i + kTurned <= rows) {
-          turn_block(from + k * stride + i, stride, &taps[i][tap][k], 9 * kPanel);
+    for (int64_t k = 0; k < count; k += kBlockSide) {
+      for (int64_t i = 0; i < rows; i += kBlockSide) {
+        if (k + kBlockSide <= count && i + kBlockSide <= rows) {
+          transpose_block(from + k * stride + i, stride, &taps[i][tap][k], 9 * kPanel);
           continue;
         }
-        for (int64_t c = k; c < std::min(count, k + kTurned); ++c) {
-          for (int64_t r = i; r < std::min(rows, i + kTurned); ++r) {
+        for (int64_t c = k; c < std::min(count, k + kBlockSide); ++c) {
+          for (int64_t r = i; r < std::min(rows, i + kBlockSide); ++r) {
             taps[r][tap][c] = from[c * stride + r];
           }
         }

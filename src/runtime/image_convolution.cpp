@@ -90,16 +90,12 @@ class ImageGradient {
     const at::Tensor outputs = rows_[image].slice(0, first, last);
     const kernels::ConvolutionShape shape = windows_shape((last - first) * rows_.size(2));
     at::Tensor windows = at::empty({shape.batch, window_}, at::kFloat);
-    const at::Tensor scratch = at::empty({kernels::direct_scratch_size<float>(shape)}, at::kFloat);
-    const int64_t panels = (window_ - 1) / kernels::direct_panel() + 1;
-    kernels::direct_convolve<float>(shape,
-                                    {.input = data<float>(outputs),
-                                     .input_stride = shape.in_channels,
-                                     .packed = data<float>(packed_),
-                                     .epilogue = {},
-                                     .output = data<float>(windows),
-                                     .output_stride = window_},
-                                    0, shape.batch, 0, panels, data<float>(scratch));
+    direct_convolve<float>(shape, {.input = data<float>(outputs),
+                                   .input_stride = shape.in_channels,
+                                   .packed = data<float>(packed_),
+                                   .epilogue = {},
+                                   .output = data<float>(windows),
+                                   .output_stride = window_});
     return windows;
   }
 

@@ -20,8 +20,9 @@ using kernels::DirectConvolution;
 
 std::vector<float> powers_of_two(int64_t count) {
   std::vector<float> result;
-  for (int64_t i = 0; i < count; ++i)
+  for (int64_t i = 0; i < count; ++i) {
     result.push_back(std::ldexp(1.0F, static_cast<int>(i % 5) - 2));
+  }
   return result;
 }
 

@@ -36,8 +36,7 @@ struct SmoothGradOptions {
   int64_t samples = 50;
   double noise = 0.15;  ///< standard deviation, as a share of each image's range of values
   uint64_t seed = 0;
-  int64_t batch_size =
-      16;  ///< of images in a pass, which takes several samples when images are few
+  int64_t batch_size = 16;  ///< of images in a pass: several samples of few images
   ProgressObserver progress = {};
 };
 /// The mean gradient over noisy copies of the images. (N, C, H, W)
@@ -51,7 +50,7 @@ at::Tensor smooth_grad(const Network& network, const at::Tensor& images, const T
 struct IntegratedGradientsOptions {
   at::Tensor baseline = {};  ///< (C, H, W); undefined: zeros, the mean colour of usual images
   int64_t steps = 50;        ///< points of a Gauss-Legendre rule
-  int64_t batch_size = 16;   ///< of images in a pass, which takes several steps when images are few
+  int64_t batch_size = 16;   ///< of images in a pass: several steps of few images
   ProgressObserver progress = {};
 };
 /// (image - baseline) times the mean gradient on the way between them: it sums to the difference
