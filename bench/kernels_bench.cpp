@@ -103,8 +103,7 @@ void winograd_convolution(benchmark::State& state) {
   const int64_t out = kernels::winograd_padded(s.out_channels);
   const int64_t panels = out / kernels::winograd_panel();
   std::vector<float> packed(static_cast<size_t>(kernels::kWinogradPoints * s.in_channels * out));
-  kernels::winograd_pack(kernels::WinogradUse::kOutput, s.in_channels, s.out_channels,
-                         {kernels.data()}, packed.data(), 0, panels);
+  kernels::winograd_pack(s.in_channels, s.out_channels, {kernels.data()}, packed.data(), 0, panels);
   std::vector<float> scratch(static_cast<size_t>(kernels::winograd_scratch_size(w, kTiles)));
   std::vector<float> output(static_cast<size_t>(s.rows() * s.out_channels));
   for (auto _ : state) {

@@ -1,11 +1,14 @@
 #include "kernels/direct_convolution.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <cstring>
 #include <type_traits>
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/direct_convolution.cpp"
+#include <hwy/cache_control.h>
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
@@ -53,6 +56,11 @@ int64_t packed_length(const ConvolutionShape& s) {
   return kHalf<T> ? (s.length() + 1) / 2 * 2 : s.length();
 }
 
+template <typename T>
+int64_t packed_size(const ConvolutionShape& s) {
+  return padded(s.out_channels) * packed_length<T>(s);
+}
+
 // Which of the products of an output are summed at a time.
 struct Part {
   int64_t begin;
@@ -86,6 +94,26 @@ void pack_channels(const ConvolutionKernels& kernels, int64_t length, const Part
   }
 }
 
+// Kernels for the gradient of their input: a panel's channels lie beside each other already.
+template <typename T>
+void pack_turned(const ConvolutionShape& s, const ConvolutionKernels& kernels, int64_t channel,
+                 int64_t channels, T* to) {
+  const int64_t taps = s.kernel_height * s.kernel_width;
+  for (int64_t r = 0; r < s.length(); ++r) {
+    const int64_t k = r % s.in_channels;
+    const int64_t tap = taps - 1 - r / s.in_channels;
+    const float* from = kernels.values + (k * taps + tap) * s.out_channels + channel;
+    const float scale = kernels.scale == nullptr ? 1 : kernels.scale[k];
+    for (int64_t c = 0; c < channels; ++c) {
+      if constexpr (kHalf<T>) {
+        to[(r / 2 * kPanel + c) * 2 + r % 2] = rounded(scale * from[c]);
+      } else {
+        to[r * kPanel + c] = scale * from[c];
+      }
+    }
+  }
+}
+
 // Values of a kernel that are packed at a time: with a panel's they stay in the nearest cache.
 constexpr int64_t kPackLength = 64;
 
@@ -98,6 +126,10 @@ void pack(const ConvolutionShape& s, const ConvolutionKernels& kernels, T* packe
     const int64_t count = std::min(kPanel, s.out_channels - panel * kPanel);
     if (count < kPanel || packed_length<T>(s) > length) {
       std::fill_n(to, packed_length<T>(s) * kPanel, T{});
+    }
+    if (kernels.use == KernelUse::kInputGradient) {
+      pack_turned(s, kernels, panel * kPanel, count, to);
+      continue;
     }
     for (int64_t begin = 0; begin < length; begin += kPackLength) {
       const int64_t end = std::min(length, begin + kPackLength);
@@ -217,11 +249,21 @@ struct Destination {
     if (epilogue.residual != nullptr) {
       epilogue.residual += row * epilogue.residual_stride + panel * kPanel;
     }
+    if (epilogue.gate != nullptr) epilogue.gate += row * epilogue.gate_stride + panel * kPanel;
+  }
+
+  // Brings what `put` reads and writes of a row near.
+  HWY_INLINE void fetch(int64_t i) const {
+    const EpilogueRow<T> added(epilogue, i);
+    for (int64_t c = 0; c < kPanel; c += kLanes) {
+      hwy::Prefetch(output + i * output_stride + c);
+      if (added.residual != nullptr) hwy::Prefetch(added.residual + c);
+      if (added.gate != nullptr) hwy::Prefetch(added.gate + c);
+    }
   }
 
   HWY_INLINE void put(int64_t i, V left, V right) const {
-    const T* added =
-        epilogue.residual == nullptr ? nullptr : epilogue.residual + i * epilogue.residual_stride;
+    const EpilogueRow<T> added(epilogue, i);
     T* to = output + i * output_stride;
     const V first = finish(left, epilogue, added, 0, count);
     const V second = finish(right, epilogue, added, kLanes, count);
@@ -255,7 +297,9 @@ void multiply_panel(const ConvolutionShape& s, const DirectConvolution<float>& c
                       .b_sum = kPanel,
                       .length = part.length()};
   if (starts && ends) {
-    return multiply(p, rows, [&](int64_t i, V left, V right) { to.put(i, left, right); });
+    return multiply(
+        p, rows, [&](int64_t i, V left, V right) { to.put(i, left, right); },
+        [&](int64_t i) { to.fetch(i); });
   }
   multiply(p, rows, [&](int64_t i, V left, V right) {
     float* sums = to.output + i * to.output_stride;
@@ -275,11 +319,13 @@ void multiply_half_panel(const ConvolutionShape& s, const DirectConvolution<BFlo
                          int64_t panel) {
   const Destination<BFloat16, instruction> to(s, c, row, panel);
   const int64_t length = packed_length<BFloat16>(s);
-  multiply(HalfOperands<instruction>{.a = gathered.rows,
-                                     .a_row = gathered.stride,
-                                     .b = c.packed + panel * length * kPanel,
-                                     .pairs = length / 2},
-           rows, [&](int64_t i, V left, V right) { to.put(i, left, right); });
+  multiply(
+      HalfOperands<instruction>{.a = gathered.rows,
+                                .a_row = gathered.stride,
+                                .b = c.packed + panel * length * kPanel,
+                                .pairs = length / 2},
+      rows, [&](int64_t i, V left, V right) { to.put(i, left, right); },
+      [&](int64_t i) { to.fetch(i); });
 }
 
 void multiply_panel(const ConvolutionShape& s, const DirectConvolution<BFloat16>& c,
@@ -292,12 +338,22 @@ void multiply_panel(const ConvolutionShape& s, const DirectConvolution<BFloat16>
   multiply_half_panel<false>(s, c, gathered, row, rows, panel);
 }
 
+// Where a core's cache holds all kernels, few rows are read and written at a time, from one end to
+// the other, which the processor foresees.
+template <typename T>
+int64_t rows_at_a_time(const ConvolutionShape& s) {
+  static const int64_t cache = std::max(sysconf(_SC_LEVEL2_CACHE_SIZE), 0L);
+  const int64_t kernels = packed_size<T>(s) * static_cast<int64_t>(sizeof(T));
+  return 2 * kernels <= cache ? kRows : kBlockRows;
+}
+
 template <typename T>
 void convolve(const ConvolutionShape& s, const DirectConvolution<T>& c, int64_t row_begin,
               int64_t row_end, int64_t panel_begin, int64_t panel_end, T* scratch) {
   const bool in_place = reads_in_place(s, c);
   const int64_t count = parts<T>(s);
-  const int64_t blocks = (row_end - row_begin + kBlockRows - 1) / kBlockRows;
+  const int64_t block_rows = rows_at_a_time<T>(s);
+  const int64_t blocks = (row_end - row_begin + block_rows - 1) / block_rows;
   for (int64_t block = 0; block < blocks; ++block) {
     const int64_t first = row_begin + (row_end - row_begin) * block / blocks;
     const int64_t rows = row_begin + (row_end - row_begin) * (block + 1) / blocks - first;
@@ -318,11 +374,6 @@ void convolve(const ConvolutionShape& s, const DirectConvolution<T>& c, int64_t 
       }
     }
   }
-}
-
-template <typename T>
-int64_t packed_size(const ConvolutionShape& s) {
-  return padded(s.out_channels) * packed_length<T>(s);
 }
 
 // One of each type, for the dispatch.

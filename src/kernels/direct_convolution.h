@@ -44,6 +44,9 @@ int64_t direct_panel();
 /// Values of packed kernels.
 template <typename T>
 int64_t direct_packed_size(const ConvolutionShape& shape);
+/// For the gradient of an input, `shape` describes the convolution of the output's gradient by
+/// kernels (in_channels, height, width, out_channels); the layer's stride was 1, and its padding
+/// dilation * (kernel - 1) minus the shape's.
 template <typename T>
 void direct_pack(const ConvolutionShape& shape, const ConvolutionKernels& kernels, T* packed,
                  int64_t panel_begin, int64_t panel_end);

@@ -28,12 +28,31 @@ inline int64_t padded(int64_t channels) {
   return (channels + kPanel - 1) / kPanel * kPanel;
 }
 
-// What an epilogue makes of channels from `c` on, of `count`. `residual` is the row's, or null.
+// An epilogue's values of one pixel, or null.
 template <typename T>
-HWY_INLINE V finish(V v, const Epilogue<T>& epilogue, const T* residual, int64_t c, int64_t count) {
+struct EpilogueRow {
+  EpilogueRow(const Epilogue<T>& epilogue, int64_t pixel)
+      : residual(of(epilogue.residual, pixel * epilogue.residual_stride)),
+        gate(of(epilogue.gate, pixel * epilogue.gate_stride)) {}
+
+  const T* residual;
+  const T* gate;
+
+ private:
+  static const T* of(const T* values, int64_t at) {
+    return values == nullptr ? nullptr : values + at;
+  }
+};
+
+// What an epilogue makes of a pixel's channels from `c` on, of `count`.
+template <typename T>
+HWY_INLINE V finish(V v, const Epilogue<T>& epilogue, const EpilogueRow<T>& row, int64_t c,
+                    int64_t count) {
   if (epilogue.bias != nullptr) v = hn::Add(v, load(epilogue.bias, c, count));
-  if (residual != nullptr) v = hn::Add(v, load(residual, c, count));
-  return epilogue.relu ? relu(v) : v;
+  if (row.residual != nullptr) v = hn::Add(v, load(row.residual, c, count));
+  if (epilogue.relu) v = relu(v);
+  if (row.gate == nullptr) return v;
+  return hn::IfThenZeroElse(hn::Le(load(row.gate, c, count), hn::Zero(D())), v);
 }
 
 // A block of a matrix product: sum over r of a[i][r] b[r][0 .. kPanel).
@@ -130,14 +149,22 @@ void multiply_some_rows(const AnyOperands& p, int64_t first_row, int64_t count, 
   multiply_rows<rows>(p, first_row, put);
 }
 
-// All rows of one panel, in blocks of about one size.
-template <typename AnyOperands, typename Put>
-void multiply(const AnyOperands& p, int64_t rows, const Put& put) {
+// All rows of one panel, in blocks of about one size. Calls `fetch(i)` for each row of a block
+// before the block is computed.
+template <typename AnyOperands, typename Put, typename Fetch>
+void multiply(const AnyOperands& p, int64_t rows, const Put& put, const Fetch& fetch) {
   const int64_t blocks = (rows + kRows - 1) / kRows;
   for (int64_t block = 0; block < blocks; ++block) {
     const int64_t first = rows * block / blocks;
-    multiply_some_rows<kRows>(p, first, rows * (block + 1) / blocks - first, put);
+    const int64_t count = rows * (block + 1) / blocks - first;
+    for (int64_t i = 0; i < count; ++i) fetch(first + i);
+    multiply_some_rows<kRows>(p, first, count, put);
   }
+}
+
+template <typename AnyOperands, typename Put>
+void multiply(const AnyOperands& p, int64_t rows, const Put& put) {
+  multiply(p, rows, put, [](int64_t) {});
 }
 
 }  // namespace HWY_NAMESPACE

@@ -5,6 +5,7 @@
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/winograd.cpp"
+#include <hwy/cache_control.h>
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
@@ -200,10 +201,8 @@ void transform_output_tile(const WinogradShape& s, const WinogradConvolution<T>&
     for (int i = 0; i < rows; ++i) {
       for (int j = 0; j < columns; ++j) {
         const int64_t pixel = first + i * s.out_width() + j;
-        const T* residual = epilogue.residual == nullptr
-                                ? nullptr
-                                : epilogue.residual + pixel * epilogue.residual_stride;
-        store(finish(out[i][j], epilogue, residual, c, s.out_channels),
+        const EpilogueRow<T> row(epilogue, pixel);
+        store(finish(out[i][j], epilogue, row, c, s.out_channels),
               convolution.output + pixel * convolution.output_stride, c, s.out_channels);
       }
     }
@@ -220,12 +219,11 @@ using Taps = float[kPackRows][9][kPanel];
 
 // The kernels as a matrix for each tap: what is summed over in rows, what comes out in columns.
 struct KernelMatrix {
-  WinogradUse use;
   ConvolutionKernels kernels;
   int64_t in_channels;
   int64_t out_channels;
 
-  bool turned() const { return use == WinogradUse::kInputGradient; }
+  bool turned() const { return kernels.use == KernelUse::kInputGradient; }
   int64_t rows() const { return turned() ? out_channels : in_channels; }
   int64_t columns() const { return turned() ? in_channels : out_channels; }
 
@@ -272,9 +270,11 @@ struct KernelMatrix {
   }
 };
 
+// Past the caches, which packed kernels would fill, where memory is aligned for that.
 void transform_taps(const float (&taps)[9][kPanel], const V (&scale)[2], float* to,
                     int64_t point_stride) {
   const D d;
+  const bool aligned = reinterpret_cast<uintptr_t>(to) % (kLanes * sizeof(float)) == 0;
   for (int64_t half = 0; half < kPanel; half += kLanes) {
     V g[3][3];
     for (int tap = 0; tap < 9; ++tap) {
@@ -283,15 +283,16 @@ void transform_taps(const float (&taps)[9][kPanel], const V (&scale)[2], float* 
     V out[6][6];
     transform_both<3, 6, kernel_transform>(g, out);
     for (int point = 0; point < 36; ++point) {
-      hn::StoreU(out[point / 6][point % 6], d, to + point * point_stride + half);
+      float* at = to + point * point_stride + half;
+      const V value = out[point / 6][point % 6];
+      aligned ? hn::Stream(value, d, at) : hn::StoreU(value, d, at);
     }
   }
 }
 
-void Pack(WinogradUse use, int64_t in_channels, int64_t out_channels,
-          const ConvolutionKernels& kernels, float* packed, int64_t panel_begin,
-          int64_t panel_end) {
-  const KernelMatrix matrix{use, kernels, in_channels, out_channels};
+void Pack(int64_t in_channels, int64_t out_channels, const ConvolutionKernels& kernels,
+          float* packed, int64_t panel_begin, int64_t panel_end) {
+  const KernelMatrix matrix{kernels, in_channels, out_channels};
   const int64_t point_stride = matrix.rows() * padded(matrix.columns());
   Taps taps;
   for (int64_t panel = panel_begin; panel < panel_end; ++panel) {
@@ -306,6 +307,7 @@ void Pack(WinogradUse use, int64_t in_channels, int64_t out_channels,
       }
     }
   }
+  hwy::FlushStream();
 }
 
 template <typename T>
@@ -465,11 +467,9 @@ int64_t winograd_scratch_size(const WinogradShape& shape, int64_t tiles) {
          (winograd_padded(shape.in_channels) + winograd_padded(shape.out_channels));
 }
 
-void winograd_pack(WinogradUse use, int64_t in_channels, int64_t out_channels,
-                   const ConvolutionKernels& kernels, float* packed, int64_t panel_begin,
-                   int64_t panel_end) {
-  HWY_DYNAMIC_DISPATCH(Pack)
-  (use, in_channels, out_channels, kernels, packed, panel_begin, panel_end);
+void winograd_pack(int64_t in_channels, int64_t out_channels, const ConvolutionKernels& kernels,
+                   float* packed, int64_t panel_begin, int64_t panel_end) {
+  HWY_DYNAMIC_DISPATCH(Pack)(in_channels, out_channels, kernels, packed, panel_begin, panel_end);
 }
 
 template <>

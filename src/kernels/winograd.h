@@ -37,18 +37,11 @@ int64_t winograd_panel();
 /// A number of channels, padded.
 int64_t winograd_padded(int64_t channels);
 
-/// What kernels are transformed for.
-enum class WinogradUse {
-  kOutput,         ///< convolution
-  kInputGradient,  ///< the gradient of its input: kernels turned by 180 degrees, channels swapped
-};
-
 /// Transforms kernels (G g G^T) into `packed`, 36 * rows * winograd_padded(columns) floats. Rows
 /// are in_channels and columns out_channels for kOutput, swapped for kInputGradient.
 /// @param panel_begin, panel_end  of the padded columns, in panels.
-void winograd_pack(WinogradUse use, int64_t in_channels, int64_t out_channels,
-                   const ConvolutionKernels& kernels, float* packed, int64_t panel_begin,
-                   int64_t panel_end);
+void winograd_pack(int64_t in_channels, int64_t out_channels, const ConvolutionKernels& kernels,
+                   float* packed, int64_t panel_begin, int64_t panel_end);
 
 /// Floats that `winograd_convolve` needs to work in, for so many tiles.
 int64_t winograd_scratch_size(const WinogradShape& shape, int64_t tiles);

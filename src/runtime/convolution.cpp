@@ -17,8 +17,8 @@ namespace striate {
 
 namespace {
 
+using kernels::KernelUse;
 using kernels::WinogradShape;
-using kernels::WinogradUse;
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
@@ -101,8 +101,7 @@ class WinogradConvolution : public torch::autograd::Function<WinogradConvolution
       const at::Tensor added = bias.has_value() ? bias->to(type) : at::Tensor();
       return at::conv2d(x, w.to(type), added, 1, padding);
     }
-    return convolve_tiles(s, x, winograd_pack(WinogradUse::kOutput, w),
-                          bias.value_or(at::Tensor()));
+    return convolve_tiles(s, x, winograd_pack(KernelUse::kOutput, w), bias.value_or(at::Tensor()));
   }
 
   static variable_list backward(AutogradContext* context, const variable_list& gradients) {
@@ -123,7 +122,7 @@ class WinogradConvolution : public torch::autograd::Function<WinogradConvolution
     if (context->needs_input_grad(0)) {
       const WinogradShape back = backwards(s);
       result[0] = always || pays(back, g)
-                      ? convolve_tiles(back, g, winograd_pack(WinogradUse::kInputGradient, w), {})
+                      ? convolve_tiles(back, g, winograd_pack(KernelUse::kInputGradient, w), {})
                       : std::get<0>(direct(true, false));
     }
     if (context->needs_input_grad(1)) {

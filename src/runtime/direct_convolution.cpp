@@ -36,9 +36,9 @@ ConvolutionShape direct_shape(const Conv2d& conv, const at::Tensor& images) {
 }
 
 template <typename T>
-at::Tensor direct_pack(const ConvolutionShape& s, const at::Tensor& kernels,
+at::Tensor direct_pack(kernels::KernelUse use, const ConvolutionShape& s, const at::Tensor& weight,
                        const at::Tensor& scale) {
-  const kernels::ConvolutionKernels from{kernels.const_data_ptr<float>(), data_or_null(scale)};
+  const kernels::ConvolutionKernels from{weight.const_data_ptr<float>(), data_or_null(scale), use};
   at::Tensor packed = at::empty({kernels::direct_packed_size<T>(s)}, kScalarType<T>);
   at::parallel_for(0, panels(s), 1, [&](int64_t begin, int64_t end) {
     kernels::direct_pack<T>(s, from, data<T>(packed), begin, end);
@@ -64,10 +64,10 @@ void direct_convolve(const ConvolutionShape& s, const kernels::DirectConvolution
   });
 }
 
-template at::Tensor direct_pack<float>(const ConvolutionShape&, const at::Tensor&,
-                                       const at::Tensor&);
-template at::Tensor direct_pack<kernels::BFloat16>(const ConvolutionShape&, const at::Tensor&,
-                                                   const at::Tensor&);
+template at::Tensor direct_pack<float>(kernels::KernelUse, const ConvolutionShape&,
+                                       const at::Tensor&, const at::Tensor&);
+template at::Tensor direct_pack<kernels::BFloat16>(kernels::KernelUse, const ConvolutionShape&,
+                                                   const at::Tensor&, const at::Tensor&);
 template void direct_convolve(const ConvolutionShape&, const kernels::DirectConvolution<float>&);
 template void direct_convolve(const ConvolutionShape&,
                               const kernels::DirectConvolution<kernels::BFloat16>&);

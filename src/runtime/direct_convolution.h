@@ -12,11 +12,13 @@ kernels::ConvolutionShape direct_shape(const Conv2d& conv, const at::Tensor& ima
 
 /// Kernels as `direct_convolve` reads them, by all threads; they hold on this processor only.
 /// T: float or kernels::BFloat16.
-/// @param kernels  (out, kernel_height, kernel_width, in) float32
-/// @param scale    (out) float32, multiplies them; or undefined
+/// @param shape   of the convolution; for kInputGradient, of the one that takes the output's
+/// gradient
+/// @param weight  (out, in, kernel_height, kernel_width) float32, channels last
+/// @param scale   (out) float32, multiplies them; or undefined
 template <typename T>
-at::Tensor direct_pack(const kernels::ConvolutionShape& shape, const at::Tensor& kernels,
-                       const at::Tensor& scale);
+at::Tensor direct_pack(kernels::KernelUse use, const kernels::ConvolutionShape& shape,
+                       const at::Tensor& weight, const at::Tensor& scale = {});
 /// All outputs, by all threads; the same bits for any number of them.
 template <typename T>
 void direct_convolve(const kernels::ConvolutionShape& shape,

@@ -10,13 +10,13 @@
 
 #include "kernels/batch_norm.h"
 #include "kernels/matrix_vector.h"
-#include "runtime/direct_convolution.h"
+#include "runtime/folded_convolution.h"
 #include "runtime/fused_plan.h"
 #include "runtime/grouped_convolution.h"
 #include "runtime/kernel_types.h"
 #include "runtime/node_run.h"
+#include "runtime/packed_convolution.h"
 #include "runtime/pooling.h"
-#include "runtime/winograd.h"
 #include "striate/base/error.h"
 #include "striate/graph/analysis.h"
 
@@ -24,44 +24,20 @@ namespace striate {
 
 namespace {
 
-using kernels::ConvolutionShape;
 using kernels::Epilogue;
 
 constexpr auto kChannelsLast = at::MemoryFormat::ChannelsLast;
 
-// A batch-norm by its running statistics: x * scale + shift for each channel.
-struct Affine {
-  at::Tensor scale;
-  at::Tensor shift;
-};
-
-// In float64.
-Affine affine(const BatchNorm2d& norm, const NodeTensors& node) {
-  const auto tensor = [&](const char* name) { return node.tensors.at(name).to(at::kDouble); };
-  const at::Tensor scale = tensor("weight") / (tensor("running_var") + norm.eps).sqrt();
-  return {scale, tensor("bias") - tensor("running_mean") * scale};
-}
-
+// T: what values between steps, and kernels, are kept in.
+template <typename T>
 struct PreparedStep {
   FusedStep step;
-  NodeTensors tensors;  // of the operator
-  at::Tensor kernels;   // of a convolution: (out, h, w, in)
-  at::Tensor scale;     // of the batch-norm behind it, which multiplies the kernels; or undefined
-  at::Tensor bias;      // of both, or undefined
-  Affine norm;          // in front of a convolution, or a batch-norm by itself
-  at::Tensor direct;    // kernels packed, when first needed
-  at::Tensor winograd;
+  NodeTensors tensors;  // of the operator, but for a convolution's
+  FoldedConvolution folded;
+  std::optional<PackedConvolution<T>> convolution;  // of one without groups
+  at::Tensor grouped;                               // kernels packed, when first needed
+  Affine norm;  // in front of a convolution, or a batch-norm by itself; float32
 };
-
-kernels::WinogradShape winograd_shape(const ConvolutionShape& s) {
-  return {.batch = s.batch,
-          .height = s.height,
-          .width = s.width,
-          .in_channels = s.in_channels,
-          .out_channels = s.out_channels,
-          .pad_height = s.pad_height,
-          .pad_width = s.pad_width};
-}
 
 }  // namespace
 
@@ -73,7 +49,6 @@ class FusedNetwork::Steps {
 
 namespace {
 
-// T: what values between steps, and kernels, are kept in.
 template <typename T>
 class TypedSteps final : public FusedNetwork::Steps {
  public:
@@ -81,7 +56,7 @@ class TypedSteps final : public FusedNetwork::Steps {
       : any_size_(options.any_size),
         graph_(network.graph()),
         algorithm_(network.execution().convolution),
-        plan_(fused_plan(graph_, options.every_output ? graph_.outputs().size() : 1)) {
+        plan_(fused_plan(graph_, {.outputs = options.every_output ? graph_.outputs().size() : 1})) {
     for (const FusedStep& step : plan_.steps) steps_.push_back(prepare(network, step));
   }
 
@@ -98,7 +73,7 @@ class TypedSteps final : public FusedNetwork::Steps {
     strides_.assign(graph_.nodes().size(), 0);
     buffers_.assign(plan_.buffers.size(), {});
     keep(0, images.to(kScalarType<T>));
-    for (PreparedStep& step : steps_) {
+    for (PreparedStep<T>& step : steps_) {
       try {
         run(step);
       } catch (const c10::Error& error) {
@@ -121,42 +96,29 @@ class TypedSteps final : public FusedNetwork::Steps {
   static size_t at(int64_t i) { return static_cast<size_t>(i); }
   const Op& op(int64_t node) const { return graph_.node({node}).op; }
 
-  Affine norm_of(const Network& network, int64_t node) const {
-    return affine(std::get<BatchNorm2d>(op(node)), node_tensors(network, node));
-  }
-
-  PreparedStep prepare(const Network& network, const FusedStep& step) const {
-    PreparedStep prepared{.step = step, .tensors = node_tensors(network, step.node)};
+  PreparedStep<T> prepare(const Network& network, const FusedStep& step) const {
+    PreparedStep<T> prepared{.step = step};
+    if (const auto* conv = std::get_if<Conv2d>(&op(step.node))) {
+      FoldedConvolution& folded = prepared.folded;
+      folded = fold(network, step.node, step.norm);
+      if (conv->groups == 1) {
+        prepared.convolution.emplace(
+            kernels::KernelUse::kOutput, algorithm_,
+            typename PackedConvolution<T>::Layer{
+                .conv = *conv, .weight = folded.weight, .scale = folded.scale});
+      }
+    } else {
+      prepared.tensors = node_tensors(network, step.node);
+    }
     if (std::holds_alternative<Linear>(op(step.node))) {
       for (auto& [name, tensor] : prepared.tensors.tensors) tensor = tensor.to(kScalarType<T>);
     }
-    if (const auto* conv = std::get_if<Conv2d>(&op(step.node))) {
-      prepare_convolution(network, *conv, prepared);
-    }
     const bool is_norm = std::holds_alternative<BatchNorm2d>(op(step.node));
     if (is_norm || step.input_norm.has_value()) {
-      const Affine norm = norm_of(network, step.input_norm.value_or(step.node));
+      const Affine norm = running_affine(network, step.input_norm.value_or(step.node));
       prepared.norm = {norm.scale.to(at::kFloat), norm.shift.to(at::kFloat)};
     }
     return prepared;
-  }
-
-  void prepare_convolution(const Network& network, const Conv2d& conv,
-                           PreparedStep& prepared) const {
-    at::Tensor weight = prepared.tensors.tensors.at("weight");
-    const auto found = prepared.tensors.tensors.find("bias");
-    at::Tensor bias = found == prepared.tensors.tensors.end() ? at::Tensor() : found->second;
-    if (prepared.tensors.connection_mask.defined()) {
-      weight = weight * prepared.tensors.connection_mask;
-    }
-    if (prepared.step.norm.has_value()) {
-      const Affine norm = norm_of(network, *prepared.step.norm);
-      prepared.scale = norm.scale.to(at::kFloat);
-      bias = bias.defined() ? bias * norm.scale + norm.shift : norm.shift;
-    }
-    prepared.kernels = weight.permute({0, 2, 3, 1}).contiguous();
-    if (bias.defined()) prepared.bias = bias.to(at::kFloat).contiguous();
-    prepared.tensors = {};
   }
 
   // The steps stay what they are; only the sizes of what they write change.
@@ -165,7 +127,7 @@ class TypedSteps final : public FusedNetwork::Steps {
     if (!any_size_ || images.dim() != 4 || own.size() != 3) return;
     if (images.size(2) == own[1] && images.size(3) == own[2]) return;
     graph_ = part_of(graph_, {.input = {own[0], images.size(2), images.size(3)}});
-    plan_ = fused_plan(graph_, plan_.results.size());
+    plan_ = fused_plan(graph_, {.outputs = plan_.results.size()});
     for (size_t i = 0; i < steps_.size(); ++i) steps_[i].step = plan_.steps[i];
   }
 
@@ -201,7 +163,7 @@ class TypedSteps final : public FusedNetwork::Steps {
     strides_[at(node)] = laid_out.size(1);
   }
 
-  void run(PreparedStep& prepared) {
+  void run(PreparedStep<T>& prepared) {
     std::visit(overloaded{
                    [&](const Conv2d& conv) { run_convolution(prepared, conv); },
                    [&](const Linear&) { run_linear(prepared); },
@@ -218,67 +180,39 @@ class TypedSteps final : public FusedNetwork::Steps {
   const at::Tensor& input(const FusedStep& step) const { return values_[at(step.inputs[0])]; }
   int64_t input_stride(const FusedStep& step) const { return strides_[at(step.inputs[0])]; }
 
-  void run_convolution(PreparedStep& prepared, const Conv2d& conv) {
-    if (conv.groups != 1) return run_grouped(prepared, conv);
+  void run_convolution(PreparedStep<T>& prepared, const Conv2d& conv) {
+    if (!prepared.convolution.has_value()) return run_grouped(prepared, conv);
     const FusedStep& step = prepared.step;
-    const ConvolutionShape s = direct_shape(conv, input(step));
     const at::Tensor output = open(step.output);
-    Epilogue<T> epilogue = {.bias = data_or_null(prepared.bias), .relu = step.relu};
+    Epilogue<T> epilogue = {.bias = data_or_null(prepared.folded.bias), .relu = step.relu};
     if (step.shortcut.has_value()) {
       epilogue.residual = data<T>(values_[at(*step.shortcut)]);
       epilogue.residual_stride = strides_[at(*step.shortcut)];
     }
-    if (takes_winograd(step, conv, winograd_shape(s))) {
-      at::Tensor& packed = prepared.winograd;
-      if (!packed.defined()) {
-        packed = winograd_pack(kernels::WinogradUse::kOutput,
-                               prepared.kernels.permute({0, 3, 1, 2}), prepared.scale);
-      }
-      return winograd_convolve<T>(winograd_shape(s), {.input = data<T>(input(step)),
-                                                      .input_stride = input_stride(step),
-                                                      .packed = data<float>(packed),
-                                                      .epilogue = epilogue,
-                                                      .output = data<T>(output),
-                                                      .output_stride = strides_[at(step.output)]});
-    }
-    if (!prepared.direct.defined()) {
-      prepared.direct = direct_pack<T>(s, prepared.kernels, prepared.scale);
-    }
-    direct_convolve<T>(s, {.input = data<T>(input(step)),
-                           .input_stride = input_stride(step),
-                           .scale = data_or_null(prepared.norm.scale),
-                           .shift = data_or_null(prepared.norm.shift),
-                           .packed = data<T>(prepared.direct),
-                           .epilogue = epilogue,
-                           .output = data<T>(output),
-                           .output_stride = strides_[at(step.output)]});
+    prepared.convolution->run(input(step), {.input = data<T>(input(step)),
+                                            .input_stride = input_stride(step),
+                                            .scale = data_or_null(prepared.norm.scale),
+                                            .shift = data_or_null(prepared.norm.shift),
+                                            .packed = nullptr,
+                                            .epilogue = epilogue,
+                                            .output = data<T>(output),
+                                            .output_stride = strides_[at(step.output)]});
   }
 
-  bool takes_winograd(const FusedStep& step, const Conv2d& conv,
-                      const kernels::WinogradShape& s) const {
-    if (step.input_norm.has_value() || !winograd_fits(conv)) return false;
-    if (algorithm_ == ConvolutionAlgorithm::kAuto) {
-      return winograd_pays(s, WinogradKernels::kPackedOnce, kPrecision);
-    }
-    return algorithm_ == ConvolutionAlgorithm::kWinograd;
-  }
-
-  void run_grouped(PreparedStep& prepared, const Conv2d& conv) {
+  void run_grouped(PreparedStep<T>& prepared, const Conv2d& conv) {
     const FusedStep& step = prepared.step;
-    at::Tensor weight = prepared.kernels.permute({0, 3, 1, 2});
-    if (prepared.scale.defined()) weight = weight * prepared.scale.view({-1, 1, 1, 1});
-    weight = weight.to(kScalarType<T>);
+    const FoldedConvolution& folded = prepared.folded;
+    const at::Tensor weight = scaled_weight(folded).to(kScalarType<T>);
     if (std::is_same_v<T, float> && algorithm_ != ConvolutionAlgorithm::kDirect &&
         !step.shortcut.has_value() && can_be_grouped(conv, input(step))) {
-      if (!prepared.direct.defined()) prepared.direct = pack_grouped(conv, weight);
+      if (!prepared.grouped.defined()) prepared.grouped = pack_grouped(conv, weight);
       return keep(
           step.output,
           grouped_convolve(conv, input(step),
-                           {.packed = prepared.direct, .bias = prepared.bias, .relu = step.relu}));
+                           {.packed = prepared.grouped, .bias = folded.bias, .relu = step.relu}));
     }
     at::Tensor value = at::conv2d(
-        input(step), weight,
-        prepared.bias.defined() ? prepared.bias.to(kScalarType<T>) : prepared.bias,
+        input(step), weight, folded.bias.defined() ? folded.bias.to(kScalarType<T>) : folded.bias,
         {conv.stride.height, conv.stride.width}, {conv.padding.height, conv.padding.width},
         {conv.dilation.height, conv.dilation.width}, conv.groups);
     if (step.shortcut.has_value()) value += values_[at(*step.shortcut)];
@@ -287,28 +221,27 @@ class TypedSteps final : public FusedNetwork::Steps {
   }
 
   // One image: memory decides, and LibTorch's product reads it by one thread.
-  void run_linear(const PreparedStep& prepared) {
+  void run_linear(const PreparedStep<T>& prepared) {
     const FusedStep& step = prepared.step;
     if (!std::is_same_v<T, float> || batch_ != 1) return run_operator(prepared);
     const at::Tensor x = input(step).contiguous();
     const at::Tensor weight = prepared.tensors.tensors.at("weight").contiguous();
     const auto bias = prepared.tensors.tensors.find("bias");
     const at::Tensor y = at::empty({1, weight.size(0)}, at::kFloat);
-    const kernels::MatrixVector product = {.matrix = weight.const_data_ptr<float>(),
-                                           .columns = weight.size(1),
-                                           .vector = x.const_data_ptr<float>(),
-                                           .bias = bias == prepared.tensors.tensors.end()
-                                                       ? nullptr
-                                                       : bias->second.const_data_ptr<float>(),
-                                           .relu = step.relu,
-                                           .result = y.data_ptr<float>()};
+    const kernels::MatrixVector product = {
+        .matrix = weight.const_data_ptr<float>(),
+        .columns = weight.size(1),
+        .vector = x.const_data_ptr<float>(),
+        .bias = bias == prepared.tensors.tensors.end() ? nullptr : data_or_null(bias->second),
+        .relu = step.relu,
+        .result = y.data_ptr<float>()};
     at::parallel_for(0, weight.size(0), 16, [&](int64_t begin, int64_t end) {
       kernels::multiply_vector(product, begin, end);
     });
     keep(step.output, y);
   }
 
-  void run_norm(const PreparedStep& prepared) {
+  void run_norm(const PreparedStep<T>& prepared) {
     const FusedStep& step = prepared.step;
     const at::Tensor& x = input(step);
     const at::Tensor y = open(step.output);
@@ -355,7 +288,7 @@ class TypedSteps final : public FusedNetwork::Steps {
     }
   }
 
-  void run_operator(const PreparedStep& prepared) {
+  void run_operator(const PreparedStep<T>& prepared) {
     const FusedStep& step = prepared.step;
     const NodeRun run{.node = graph_.node({step.node}),
                       .step = prepared.tensors,
@@ -373,7 +306,7 @@ class TypedSteps final : public FusedNetwork::Steps {
   Graph graph_;
   const ConvolutionAlgorithm algorithm_;
   FusedPlan plan_;
-  std::vector<PreparedStep> steps_;
+  std::vector<PreparedStep<T>> steps_;
   // Of the pass that runs.
   int64_t batch_ = 0;
   std::vector<at::Tensor> values_;  // by node

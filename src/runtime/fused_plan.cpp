@@ -31,9 +31,10 @@ std::vector<bool> needed_by(const Graph& graph, const std::vector<int64_t>& ends
 
 class Planner {
  public:
-  Planner(const Graph& graph, size_t outputs)
+  Planner(const Graph& graph, const FusedPlanOptions& options)
       : graph_(graph),
-        ends_(ends_of(graph, outputs)),
+        input_norms_allowed_(options.input_norms),
+        ends_(ends_of(graph, options.outputs)),
         needed_(needed_by(graph, ends_)),
         users_(graph.nodes().size()),
         source_(graph.nodes().size()),
@@ -113,6 +114,7 @@ class Planner {
 
   // In front of a convolution by 1x1 kernels, which reads each input once.
   bool becomes_input_norm(int64_t norm) {
+    if (!input_norms_allowed_) return false;
     const auto relu = only_user_is<ReLU>(norm);
     if (!relu.has_value()) return false;
     const auto user = only_user_is<Conv2d>(*relu);
@@ -181,6 +183,7 @@ class Planner {
   }
 
   const Graph& graph_;
+  const bool input_norms_allowed_;
   const std::vector<int64_t> ends_;
   const std::vector<bool> needed_;
   std::vector<std::vector<int64_t>> users_;
@@ -193,8 +196,8 @@ class Planner {
 
 }  // namespace
 
-FusedPlan fused_plan(const Graph& graph, size_t outputs) {
-  return Planner(graph, outputs).plan();
+FusedPlan fused_plan(const Graph& graph, const FusedPlanOptions& options) {
+  return Planner(graph, options).plan();
 }
 
 }  // namespace striate

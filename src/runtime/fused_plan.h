@@ -34,7 +34,10 @@ struct FusedPlan {
   std::vector<int64_t> results;    ///< the nodes whose values are the outputs
 };
 
-/// @param outputs  how many of them, from the first on.
-FusedPlan fused_plan(const Graph& graph, size_t outputs = 1);
+struct FusedPlanOptions {
+  size_t outputs = 1;       ///< how many of them, from the first on
+  bool input_norms = true;  ///< whether a step may have one; otherwise it is a step by itself
+};
+FusedPlan fused_plan(const Graph& graph, const FusedPlanOptions& options = {});
 
 }  // namespace striate

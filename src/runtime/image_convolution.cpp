@@ -32,12 +32,12 @@ int64_t divide_up(int64_t a, int64_t b) {
 class ImageGradient {
  public:
   ImageGradient(const Conv2d& conv, const at::Tensor& gradient, const at::Tensor& weight,
-                const at::Tensor& result)
+                const at::Tensor& scale, const at::Tensor& result)
       : conv_(conv),
         rows_(gradient.permute({0, 2, 3, 1})),
         window_(weight.numel() / weight.size(0)),
-        packed_(
-            direct_pack<float>(windows_shape(1), weight.permute({2, 3, 1, 0}).contiguous(), {})),
+        packed_(direct_pack<float>(kernels::KernelUse::kInputGradient, windows_shape(1),
+                                   weight.contiguous(kChannelsLast), scale)),
         result_(result),
         channels_(result.size(1)),
         height_(result.size(2)),
@@ -162,8 +162,7 @@ class ImageConvolution : public torch::autograd::Function<ImageConvolution> {
                          .dilation = {v[4], v[5]}};
     variable_list result(4);
     if (context->needs_input_grad(0)) {
-      result[0] = at::empty(x.sizes(), x.options(), kChannelsLast);
-      ImageGradient(conv, g, w.detach(), result[0]).compute();
+      result[0] = image_gradient(conv, x.sizes(), g, w.detach());
     }
     const bool bias = context->saved_data["bias"].toBool() && context->needs_input_grad(2);
     if (context->needs_input_grad(1) || bias) {
@@ -182,11 +181,21 @@ class ImageConvolution : public torch::autograd::Function<ImageConvolution> {
 
 }  // namespace
 
+bool reads_images(const Conv2d& conv, int64_t in_channels) {
+  return in_channels <= kMostChannels && conv.groups == 1;
+}
+
 bool wants_image_gradient(const Conv2d& conv, const at::Tensor& input) {
   return at::GradMode::is_enabled() && input.requires_grad() && input.is_cpu() &&
          input.scalar_type() == at::kFloat && input.numel() > 0 &&
-         input.suggest_memory_format() == kChannelsLast && input.size(1) <= kMostChannels &&
-         conv.groups == 1;
+         input.suggest_memory_format() == kChannelsLast && reads_images(conv, input.size(1));
+}
+
+at::Tensor image_gradient(const Conv2d& conv, at::IntArrayRef images, const at::Tensor& gradient,
+                          const at::Tensor& weight, const at::Tensor& scale) {
+  at::Tensor result = at::empty(images, gradient.options(), kChannelsLast);
+  ImageGradient(conv, gradient, weight, scale, result).compute();
+  return result;
 }
 
 at::Tensor convolve_images(const Conv2d& conv, const at::Tensor& input, const at::Tensor& weight,

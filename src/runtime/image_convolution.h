@@ -6,8 +6,19 @@
 
 namespace striate {
 
-/// Whether a convolution reads images of few channels, on the processor, float32 and channels last,
-/// and their gradient is wanted. LibTorch's kernels compute that gradient for 16 channels at once.
+/// Whether a convolution reads images of few channels. LibTorch's kernels compute their gradient
+/// for 16 channels at once.
+bool reads_images(const Conv2d& conv, int64_t in_channels);
+/// The gradient of such images, as `convolve_images` computes it.
+/// @param images    the size of them, (N, C, H, W)
+/// @param gradient  of the outputs, (N, K, h, w) float32, channels last
+/// @param weight    (K, C, kernel_height, kernel_width) float32
+/// @param scale     (K) float32, multiplies the weight; or undefined
+at::Tensor image_gradient(const Conv2d& conv, at::IntArrayRef images, const at::Tensor& gradient,
+                          const at::Tensor& weight, const at::Tensor& scale = {});
+
+/// Whether a convolution reads images, on the processor, float32 and channels last, and their
+/// gradient is wanted.
 bool wants_image_gradient(const Conv2d& conv, const at::Tensor& input);
 
 /// A convolution as at::conv2d, whose gradient with respect to the images is a matrix product for

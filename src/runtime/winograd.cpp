@@ -12,8 +12,8 @@ namespace striate {
 
 namespace {
 
+using kernels::KernelUse;
 using kernels::WinogradShape;
-using kernels::WinogradUse;
 
 constexpr int64_t kBlockTiles = 56;   // work of a thread that stays in its cache
 constexpr int64_t kChunkTiles = 512;  // of a weight's gradient
@@ -58,17 +58,17 @@ bool winograd_pays(const WinogradShape& s, WinogradKernels kernels, Precision pr
   return winograd < direct;
 }
 
-at::Tensor winograd_pack(WinogradUse use, const at::Tensor& weight, const at::Tensor& scale) {
+at::Tensor winograd_pack(KernelUse use, const at::Tensor& weight, const at::Tensor& scale) {
   const int64_t out = weight.size(0);
   const int64_t in = weight.size(1);
-  const int64_t rows = use == WinogradUse::kOutput ? in : out;
-  const int64_t columns = use == WinogradUse::kOutput ? out : in;
+  const int64_t rows = use == KernelUse::kOutput ? in : out;
+  const int64_t columns = use == KernelUse::kOutput ? out : in;
   const at::Tensor packed =
       empty_floats(kernels::kWinogradPoints * rows * kernels::winograd_padded(columns));
-  const kernels::ConvolutionKernels from{weight.const_data_ptr<float>(), data_or_null(scale)};
+  const kernels::ConvolutionKernels from{weight.const_data_ptr<float>(), data_or_null(scale), use};
   float* to = packed.data_ptr<float>();
   at::parallel_for(0, panels(columns), 1, [&](int64_t begin, int64_t end) {
-    kernels::winograd_pack(use, in, out, from, to, begin, end);
+    kernels::winograd_pack(in, out, from, to, begin, end);
   });
   return packed;
 }

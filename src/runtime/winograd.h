@@ -21,7 +21,7 @@ bool winograd_pays(const kernels::WinogradShape& shape, WinogradKernels kernels,
 /// Kernels transformed by all threads.
 /// @param weight  (out, in, 3, 3) float32, channels last
 /// @param scale   (out) float32, multiplies them; or undefined
-at::Tensor winograd_pack(kernels::WinogradUse use, const at::Tensor& weight,
+at::Tensor winograd_pack(kernels::KernelUse use, const at::Tensor& weight,
                          const at::Tensor& scale = {});
 /// All outputs, by all threads; the same bits for any number of them.
 /// T: float or kernels::BFloat16.

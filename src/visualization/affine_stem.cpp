@@ -11,7 +11,6 @@
 #include <vector>
 
 #include "visualization/derived_network.h"
-#include "visualization/score.h"
 
 namespace striate {
 
@@ -51,12 +50,12 @@ AffineStem::AffineStem(const Network& network, const Target& target) {
   const std::string wanted = target_node(graph, target);
   const Value end = affine_end(graph, graph.find(wanted));
   if (end.node == graph.input().node) {
-    rest_ = derived_network(network, {.ends = {wanted}});
+    rest_ = std::make_unique<ScoreGradient>(network, Derivation{.ends = {wanted}});
     return;
   }
   end_ = graph.node(end).name;
   stem_ = derived_network(network, {.ends = {end_}});
-  rest_ = derived_network(network, {.ends = {wanted}, .begin = end_});
+  rest_ = std::make_unique<ScoreGradient>(network, Derivation{.ends = {wanted}, .begin = end_});
 }
 
 at::Tensor AffineStem::value(const at::Tensor& images) const {
@@ -71,12 +70,13 @@ at::Tensor AffineStem::gradient_of_value(const at::Tensor& images, const Target&
   const int64_t own = images.size(0);
   const int64_t at_once = std::max<int64_t>(1, sum.batch_size / std::max<int64_t>(1, own));
   const int64_t passes = (sum.steps - 1) / at_once + 1;
-  Shape shape = rest_->graph().input_shape();
+  Shape shape = rest_->network().graph().input_shape();
   shape.insert(shape.begin(), own * ((sum.steps - 1) / passes + 1));
-  const at::Tensor values = at::empty(shape, images.options(),
-                                      shape.size() == 4 && rest_->layout() == Layout::kChannelsLast
-                                          ? at::MemoryFormat::ChannelsLast
-                                          : at::MemoryFormat::Contiguous);
+  const at::Tensor values =
+      at::empty(shape, images.options(),
+                shape.size() == 4 && rest_->network().layout() == Layout::kChannelsLast
+                    ? at::MemoryFormat::ChannelsLast
+                    : at::MemoryFormat::Contiguous);
   const at::Tensor total = at::zeros_like(values.narrow(0, 0, own));
   for (int64_t pass = 0; pass < passes; ++pass) {
     // Passes of equal length need the least memory.
@@ -88,8 +88,7 @@ at::Tensor AffineStem::gradient_of_value(const at::Tensor& images, const Target&
     const Target targets{.channels = target.channels.repeat({count}),
                          .node = target.node,
                          .position = target.position};
-    const at::Tensor gradients =
-        score_gradient(*rest_, values.narrow(0, 0, count * own), targets, "input").gradient;
+    const at::Tensor gradients = rest_->gradient(values.narrow(0, 0, count * own), targets);
     for (int64_t i = 0; i < count; ++i) {
       total.add_(gradients.narrow(0, i * own, own), sum.weight(first + i));
     }

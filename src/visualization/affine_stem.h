@@ -7,6 +7,7 @@
 #include "striate/runtime/network.h"
 #include "striate/visualization/attribution.h"
 #include "striate/visualization/target.h"
+#include "visualization/score.h"
 
 namespace striate {
 
@@ -36,7 +37,7 @@ class AffineStem {
  private:
   std::string end_;                // of the stem
   std::unique_ptr<Network> stem_;  // null: the first layer is not affine
-  std::unique_ptr<Network> rest_;
+  std::unique_ptr<ScoreGradient> rest_;
 };
 
 }  // namespace striate

@@ -42,13 +42,13 @@ Ascent ascend_pixels(const Network& network, const PixelScale& scale, const Unit
                       .position = unit.position};
   at::Tensor x = seeded_normal({1, shape[0], shape[1], shape[2]}, options.seed) * 0.1;
   check_target(network.graph(), x, target);
-  const auto derived = derived_network(network, {.ends = {target_node(network.graph(), target)}});
+  ScoreGradient score(network, {.ends = {target_node(network.graph(), target)}});
   // Of images that pixels can be.
   const at::Tensor least = normalize_pixels(at::zeros_like(x), scale);
   const at::Tensor most = normalize_pixels(at::ones_like(x), scale);
   Ascent result;
   for (int64_t step = 0; step < options.steps; ++step) {
-    const at::Tensor gradient = score_gradient(*derived, x, target, "input").gradient;
+    const at::Tensor gradient = score.gradient(x, target);
     const double size = std::max(gradient.square().mean().sqrt().item<double>(), 1e-30);
     x = x + gradient * (options.learning_rate / size);
     x = x * (1 - options.l2_decay);
@@ -58,9 +58,7 @@ Ascent ascend_pixels(const Network& network, const PixelScale& scale, const Unit
     }
     if (3 * step >= 2 * options.steps && !last) x = clip_contribution(x, gradient, options.clip);
     x = at::minimum(at::maximum(x, least), most);
-    at::NoGradGuard no_grad;
-    const at::Tensor value = derived->forward(x, {}).at(target_node(network.graph(), target));
-    result.scores.push_back(scores(value, target).item<double>());
+    result.scores.push_back(score.scores(x, target).item<double>());
     if (options.progress) options.progress(step + 1, options.steps, result.scores.back());
   }
   result.pixels = to_pixels(x, scale)[0].clamp(0, 1);

@@ -28,8 +28,8 @@ Gradient at_layer(const Network& network, const at::Tensor& images, const Target
     return score_gradient(*derived, images, target, layer);
   }
   const at::Tensor value = NodeValues(network, layer)(images);
-  const auto rest = derived_network(network, {.ends = {node}, .begin = layer});
-  return score_gradient(*rest, value, {target.channels, node, target.position}, "input");
+  ScoreGradient rest(network, {.ends = {node}, .begin = layer});
+  return {value, rest.gradient(value, {target.channels, node, target.position})};
 }
 
 }  // namespace

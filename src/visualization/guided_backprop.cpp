@@ -4,7 +4,6 @@
 // https://arxiv.org/abs/1311.2901. Departure: unpooling is the gradient of max pooling, which is
 // the same; filters are not normalised.
 #include "striate/visualization/attribution.h"
-#include "visualization/derived_network.h"
 #include "visualization/score.h"
 
 namespace striate {
@@ -14,9 +13,8 @@ namespace {
 at::Tensor by_rule(const Network& network, const at::Tensor& images, const Target& target,
                    ReluGradient rule) {
   check_target(network.graph(), images, target);
-  const auto derived =
-      derived_network(network, {.ends = {target_node(network.graph(), target)}, .relu = rule});
-  return score_gradient(*derived, images, target, "input").gradient;
+  ScoreGradient score(network, {.ends = {target_node(network.graph(), target)}, .relu = rule});
+  return score.gradient(images, target);
 }
 
 }  // namespace

@@ -70,4 +70,31 @@ Gradient score_gradient(Network& network, const at::Tensor& images, const Target
   return {value.detach(), gradient};
 }
 
+ScoreGradient::ScoreGradient(const Network& network, Derivation derivation)
+    : node_(derivation.ends.front()) {
+  derivation.fold = false;  // as a GradientNetwork does so itself
+  network_ = derived_network(network, derivation);
+  if (GradientNetwork::can_run(*network_)) {
+    fast_ = std::make_unique<GradientNetwork>(*network_);
+    return;
+  }
+  derivation.fold = true;
+  network_ = derived_network(network, derivation);
+}
+
+at::Tensor ScoreGradient::gradient(const at::Tensor& images, const Target& target) {
+  if (fast_ == nullptr) return score_gradient(*network_, images, target, "input").gradient;
+  at::AutoGradMode recording(true);
+  const at::Tensor value = fast_->forward(images).detach().requires_grad_();
+  const at::Tensor sum = striate::scores(value, target).sum();
+  return fast_->backward(torch::autograd::grad({sum}, {value})[0]);
+}
+
+at::Tensor ScoreGradient::scores(const at::Tensor& images, const Target& target) {
+  at::NoGradGuard no_grad;
+  const at::Tensor value = fast_ != nullptr ? fast_->forward(images)
+                                            : network_->forward(images, ForwardOptions{}).at(node_);
+  return striate::scores(value, target);
+}
+
 }  // namespace striate

@@ -4,8 +4,10 @@
 #include <string>
 #include <vector>
 
+#include "striate/runtime/gradient_network.h"
 #include "striate/runtime/network.h"
 #include "striate/visualization/target.h"
+#include "visualization/derived_network.h"
 
 namespace striate {
 
@@ -27,5 +29,24 @@ struct Gradient {
 };
 Gradient score_gradient(Network& network, const at::Tensor& images, const Target& target,
                         const std::string& leaf);
+
+/// The same with respect to the input of a derived network, for one pass or many: as a
+/// GradientNetwork where that can run.
+class ScoreGradient {
+ public:
+  /// @param derivation  whose end is the node of every target.
+  ScoreGradient(const Network& network, Derivation derivation);
+
+  at::Tensor gradient(const at::Tensor& images, const Target& target);
+  /// The scores alone, (N).
+  at::Tensor scores(const at::Tensor& images, const Target& target);
+
+  const Network& network() const { return *network_; }
+
+ private:
+  std::string node_;
+  std::unique_ptr<Network> network_;
+  std::unique_ptr<GradientNetwork> fast_;  // null: by autograd
+};
 
 }  // namespace striate

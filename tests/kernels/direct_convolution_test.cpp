@@ -38,6 +38,7 @@ struct Case {
   std::vector<float> kernel_scale = powers_of_two(shape.out_channels);  // which round nothing
   std::vector<float> bias = random_values(shape.out_channels, 3);
   std::vector<float> residual = random_values(shape.rows() * output_stride, 4);
+  std::vector<float> gate = random_values(shape.rows() * output_stride, 7);
   std::vector<float> scale = random_values(shape.in_channels, 5);
   std::vector<float> shift = random_values(shape.in_channels, 6);
 };
@@ -67,7 +68,7 @@ double truth(const Case& c, bool whole, int64_t row, int64_t k) {
   sum *= c.kernel_scale[static_cast<size_t>(k)];
   sum += c.bias[static_cast<size_t>(k)];
   sum += c.residual[static_cast<size_t>(row * c.output_stride + k)];
-  return std::max(sum, 0.0);
+  return c.gate[static_cast<size_t>(row * c.output_stride + k)] <= 0 ? 0 : std::max(sum, 0.0);
 }
 
 // The nearest float with 8 significant bits.
@@ -104,6 +105,7 @@ std::vector<float> convolve(const Case& c, bool whole, int64_t cut) {
   const int64_t panels = (s.out_channels - 1) / kernels::direct_panel() + 1;
   const std::vector<T> input = as<T>(c.input);
   const std::vector<T> residual = as<T>(c.residual);
+  const std::vector<T> gate = as<T>(c.gate);
   std::vector<T> packed(static_cast<size_t>(kernels::direct_packed_size<T>(s)));
   const kernels::ConvolutionKernels from{c.kernels.data(), whole ? c.kernel_scale.data() : nullptr};
   kernels::direct_pack<T>(s, from, packed.data(), 0, 1);
@@ -121,7 +123,9 @@ std::vector<float> convolve(const Case& c, bool whole, int64_t cut) {
     convolution.epilogue = {.bias = c.bias.data(),
                             .residual = residual.data(),
                             .residual_stride = c.output_stride,
-                            .relu = true};
+                            .relu = true,
+                            .gate = gate.data(),
+                            .gate_stride = c.output_stride};
     convolution.scale = s.is_pointwise() ? c.scale.data() : nullptr;
     convolution.shift = s.is_pointwise() ? c.shift.data() : nullptr;
   }
@@ -222,9 +226,47 @@ TEST_P(DirectConvolutionTest, KeepsWhatIsNotANumber) {
   const OnlyTarget only(GetParam());
   Case c{.shape = square(1, 2, 3, 4, 1, 1, 0)};
   c.input[0] = std::nanf("");
+  c.gate[0] = 1;
   const std::vector<float> output = convolve(c, true, 1);
   EXPECT_TRUE(std::isnan(output[0]));
   EXPECT_FALSE(std::isnan(output[static_cast<size_t>(c.output_stride)]));
+}
+
+template <typename T>
+std::vector<float> packed(const ConvolutionShape& s, const kernels::ConvolutionKernels& kernels) {
+  std::vector<T> result(static_cast<size_t>(kernels::direct_packed_size<T>(s)));
+  const int64_t panels = (s.out_channels - 1) / kernels::direct_panel() + 1;
+  kernels::direct_pack<T>(s, kernels, result.data(), 0, 1);
+  kernels::direct_pack<T>(s, kernels, result.data(), 1, panels);
+  std::vector<float> values;
+  for (const T value : result) values.push_back(as_float(value));
+  return values;
+}
+
+// For the gradient of an input: as kernels whose taps are turned and whose channels are swapped.
+TEST_P(DirectConvolutionTest, PacksTurnedKernels) {
+  const OnlyTarget only(GetParam());
+  for (const ConvolutionShape& s :
+       {square(1, 5, 3, 37, 3, 1, 1), square(1, 5, 40, 64, 1, 1, 0), square(1, 5, 7, 5, 2, 1, 0)}) {
+    const int64_t taps = s.kernel_height * s.kernel_width;
+    // (in, taps, out) of the shape: the layer's own output channels come first.
+    const auto kernels = random_values(s.out_channels * s.length(), 1);
+    const auto scale = random_values(s.in_channels, 2);
+    std::vector<float> turned(kernels.size());
+    for (int64_t k = 0; k < s.in_channels; ++k) {
+      for (int64_t tap = 0; tap < taps; ++tap) {
+        for (int64_t c = 0; c < s.out_channels; ++c) {
+          turned[static_cast<size_t>((c * taps + taps - 1 - tap) * s.in_channels + k)] =
+              kernels[static_cast<size_t>((k * taps + tap) * s.out_channels + c)] *
+              scale[static_cast<size_t>(k)];
+        }
+      }
+    }
+    const kernels::ConvolutionKernels from{kernels.data(), scale.data(),
+                                           kernels::KernelUse::kInputGradient};
+    EXPECT_EQ(packed<float>(s, from), packed<float>(s, {turned.data()}));
+    EXPECT_EQ(packed<BFloat16>(s, from), packed<BFloat16>(s, {turned.data()}));
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Targets, DirectConvolutionTest, testing::ValuesIn(kernel_targets()),

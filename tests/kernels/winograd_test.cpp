@@ -11,8 +11,8 @@
 namespace striate {
 namespace {
 
+using kernels::KernelUse;
 using kernels::WinogradShape;
-using kernels::WinogradUse;
 
 // The definition of a convolution and of its gradients, in float64, on images that are channels
 // last and kernels (out, 3, 3, in).
@@ -62,13 +62,13 @@ double relative_error(const std::vector<float>& values, const std::vector<double
   return std::sqrt(error / size);
 }
 
-std::vector<float> pack(WinogradUse use, const WinogradShape& s, const std::vector<float>& kernels,
+std::vector<float> pack(KernelUse use, const WinogradShape& s, const std::vector<float>& kernels,
                         const float* scale = nullptr) {
-  const bool output = use == WinogradUse::kOutput;
+  const bool output = use == KernelUse::kOutput;
   const int64_t rows = output ? s.in_channels : s.out_channels;
   const int64_t columns = kernels::winograd_padded(output ? s.out_channels : s.in_channels);
   std::vector<float> packed(static_cast<size_t>(kernels::kWinogradPoints * rows * columns));
-  kernels::winograd_pack(use, s.in_channels, s.out_channels, {kernels.data(), scale}, packed.data(),
+  kernels::winograd_pack(s.in_channels, s.out_channels, {kernels.data(), scale, use}, packed.data(),
                          0, columns / kernels::winograd_panel());
   return packed;
 }
@@ -76,7 +76,7 @@ std::vector<float> pack(WinogradUse use, const WinogradShape& s, const std::vect
 // In two parts, cut at `cut`.
 std::vector<float> convolve(const WinogradShape& s, const std::vector<float>& input,
                             const std::vector<float>& packed, int64_t cut,
-                            const float* bias = nullptr) {
+                            const kernels::Epilogue<float>& epilogue = {}) {
   std::vector<float> output(
       static_cast<size_t>(s.batch * s.out_height() * s.out_width() * s.out_channels), -7.0F);
   std::vector<float> scratch(static_cast<size_t>(kernels::winograd_scratch_size(s, s.tiles())));
@@ -84,7 +84,7 @@ std::vector<float> convolve(const WinogradShape& s, const std::vector<float>& in
     const kernels::WinogradConvolution<float> convolution = {.input = input.data(),
                                                              .input_stride = s.in_channels,
                                                              .packed = packed.data(),
-                                                             .epilogue = {.bias = bias},
+                                                             .epilogue = epilogue,
                                                              .output = output.data(),
                                                              .output_stride = s.out_channels};
     const int64_t panels = kernels::winograd_padded(s.out_channels) / kernels::winograd_panel();
@@ -138,7 +138,7 @@ TEST_P(WinogradTest, ScalesTheKernelsOfAnOutputChannel) {
     for (size_t i = 0; i < scaled.size(); ++i) {
       scaled[i] *= scale[i / static_cast<size_t>(9 * s.in_channels)];
     }
-    for (const WinogradUse use : {WinogradUse::kOutput, WinogradUse::kInputGradient}) {
+    for (const KernelUse use : {KernelUse::kOutput, KernelUse::kInputGradient}) {
       EXPECT_EQ(pack(use, s, kernels, scale.data()), pack(use, s, scaled));
     }
   }
@@ -154,7 +154,7 @@ TEST_P(WinogradTest, EqualsTheDefinition) {
     const auto gradient =
         random_values(s.batch * s.out_height() * s.out_width() * s.out_channels, 3);
     const Direct truth = direct(s, input, kernels, gradient);
-    const auto packed = pack(WinogradUse::kOutput, s, kernels);
+    const auto packed = pack(KernelUse::kOutput, s, kernels);
     const auto output = convolve(s, input, packed, s.tiles() / 2);
     EXPECT_LT(relative_error(output, truth.output), 5e-6);
     EXPECT_EQ(output, convolve(s, input, packed, 1));
@@ -162,7 +162,7 @@ TEST_P(WinogradTest, EqualsTheDefinition) {
     const WinogradShape back{s.batch,       s.out_height(),   s.out_width(),  s.out_channels,
                              s.in_channels, 2 - s.pad_height, 2 - s.pad_width};
     EXPECT_LT(
-        relative_error(convolve(back, gradient, pack(WinogradUse::kInputGradient, s, kernels), 1),
+        relative_error(convolve(back, gradient, pack(KernelUse::kInputGradient, s, kernels), 1),
                        truth.input_gradient),
         5e-6);
     EXPECT_LT(relative_error(kernel_gradient(s, input, gradient), truth.kernel_gradient), 5e-6);
@@ -174,12 +174,27 @@ TEST_P(WinogradTest, AddsABias) {
   const WinogradShape s{1, 6, 5, 8, 20, 1, 1};
   const auto input = random_values(s.batch * s.height * s.width * s.in_channels, 1);
   const auto packed =
-      pack(WinogradUse::kOutput, s, random_values(s.out_channels * 9 * s.in_channels, 2));
+      pack(KernelUse::kOutput, s, random_values(s.out_channels * 9 * s.in_channels, 2));
   const auto bias = random_values(s.out_channels, 3);
   const auto plain = convolve(s, input, packed, 2);
-  const auto biased = convolve(s, input, packed, 2, bias.data());
+  const auto biased = convolve(s, input, packed, 2, {.bias = bias.data()});
   for (size_t i = 0; i < plain.size(); ++i) {
     EXPECT_NEAR(biased[i], plain[i] + bias[i % bias.size()], 1e-5);
+  }
+}
+
+TEST_P(WinogradTest, PassesAGate) {
+  const OnlyTarget only(GetParam());
+  const WinogradShape s{1, 6, 5, 8, 20, 1, 1};
+  const auto input = random_values(s.batch * s.height * s.width * s.in_channels, 1);
+  const auto packed =
+      pack(KernelUse::kOutput, s, random_values(s.out_channels * 9 * s.in_channels, 2));
+  const auto plain = convolve(s, input, packed, 2);
+  const auto gate = random_values(static_cast<int64_t>(plain.size()), 3);
+  const auto gated =
+      convolve(s, input, packed, 2, {.gate = gate.data(), .gate_stride = s.out_channels});
+  for (size_t i = 0; i < plain.size(); ++i) {
+    EXPECT_EQ(gated[i], gate[i] > 0 ? plain[i] : 0);
   }
 }
 

@@ -1,5 +1,6 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
+#include <torch/csrc/autograd/autograd.h>
 
 #include <cmath>
 #include <map>
@@ -7,6 +8,7 @@
 #include "models/networks.h"
 #include "striate/models/models.h"
 #include "striate/runtime/fused_network.h"
+#include "striate/runtime/gradient_network.h"
 #include "striate/runtime/network.h"
 
 namespace striate {
@@ -186,6 +188,34 @@ TEST_P(WaysOfComputing, AreAsExact) {
   EXPECT_LT(distance(half.logits, truth.logits),
             0.01 + 1.5 * distance(plain_half.logits, truth.logits));
   EXPECT_LT(distance(half, truth), 0.05 + 1.5 * distance(plain_half, truth));
+}
+
+// The gradient of images alone is as near to float64's as autograd's.
+TEST_P(EveryModel, GivesImagesTheSameGradient) {
+  if (GetParam() == "resnet1202") {
+    GTEST_SKIP() << "untrained, it is beyond what float32 holds";
+  }
+  const ModelEntry& entry = find_model(GetParam());
+  at::manual_seed(2);
+  Network network(build_model(entry.name, {.input = small_input(entry), .classes = 10}), 1);
+  draw_statistics(network);
+  network.eval();
+  Shape batch = small_input(entry);
+  batch.insert(batch.begin(), 3);
+  const at::Tensor images = at::randn(batch);
+  const at::Tensor weights = at::randn({3, 10});
+  const auto by_autograd = [&](at::ScalarType type) {
+    network.to(type);
+    const at::Tensor x = images.to(type).clone().requires_grad_();
+    return torch::autograd::grad({(network.forward(x) * weights.to(type)).sum()}, {x})[0];
+  };
+  const at::Tensor truth = by_autograd(at::kDouble);
+  network.set_execution({.convolution = ConvolutionAlgorithm::kDirect, .fuse = false});
+  const double plain = distance(by_autograd(at::kFloat), truth);
+  network.set_execution({});
+  GradientNetwork fast(network);
+  fast.forward(images);
+  EXPECT_LT(distance(fast.backward(weights), truth), kKink + 4 * plain);
 }
 
 // One of each kind of block.

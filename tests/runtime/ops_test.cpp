@@ -4,6 +4,7 @@
 
 #include "runtime/op_cases.h"
 #include "striate/runtime/fused_network.h"
+#include "striate/runtime/gradient_network.h"
 #include "striate/runtime/network.h"
 
 namespace striate {
@@ -116,6 +117,27 @@ TEST_P(Operators, PredictTheSameFused) {
   const at::Tensor fused = FusedNetwork(test.network).forward(test.inputs.to(at::kFloat));
   ASSERT_EQ(fused.sizes(), truth.sizes());
   EXPECT_LT((fused - truth).norm().item<double>(), 1e-5 * (1 + truth.norm().item<double>()));
+}
+
+// Its inputs' gradient alone, in float32.
+TEST_P(Operators, GiveTheSameGradientOfImages) {
+  CaseNetwork test(GetParam());
+  test.network.eval();
+  const at::Tensor x = test.inputs.clone().requires_grad_();
+  const at::Tensor y = test.network.forward(x);
+  const at::Tensor weights = at::randn_like(y);
+  const at::Tensor truth = torch::autograd::grad({(y * weights).sum()}, {x})[0];
+  test.network.to(at::kFloat);
+  for (const auto algorithm : {ConvolutionAlgorithm::kDirect, ConvolutionAlgorithm::kWinograd}) {
+    test.network.set_execution({.convolution = algorithm});
+    GradientNetwork fast(test.network);
+    const at::Tensor value = fast.forward(test.inputs.to(at::kFloat));
+    const at::Tensor gradient = fast.backward(weights.to(at::kFloat));
+    ASSERT_EQ(gradient.sizes(), truth.sizes());
+    EXPECT_LT((value - y).norm().item<double>(), 1e-5 * (1 + y.norm().item<double>()));
+    EXPECT_LT((gradient - truth).norm().item<double>(), 1e-5 * (1 + truth.norm().item<double>()))
+        << to_string(algorithm);
+  }
 }
 
 // The gradient along a random direction of everything at once: input and weights.

@@ -1,0 +1,91 @@
+#include "runtime/packed_convolution.h"
+
+#include <type_traits>
+#include <utility>
+
+#include "runtime/direct_convolution.h"
+#include "runtime/kernel_types.h"
+#include "runtime/winograd.h"
+
+namespace striate {
+
+namespace {
+
+using kernels::ConvolutionShape;
+using kernels::KernelUse;
+
+// That of the output's gradient, of a convolution whose stride is 1.
+Size2 gradient_padding(const Conv2d& conv) {
+  const auto along = [](int64_t kernel, int64_t dilation, int64_t padding) {
+    return dilation * (kernel - 1) - padding;
+  };
+  return {along(conv.kernel_size.height, conv.dilation.height, conv.padding.height),
+          along(conv.kernel_size.width, conv.dilation.width, conv.padding.width)};
+}
+
+// The convolution that runs for a layer.
+Conv2d running(KernelUse use, const Conv2d& conv, int64_t in_channels) {
+  if (use == KernelUse::kOutput) return conv;
+  Conv2d result = conv;
+  result.out_channels = in_channels;
+  result.padding = gradient_padding(conv);
+  return result;
+}
+
+kernels::WinogradShape winograd_shape(const ConvolutionShape& s) {
+  return {.batch = s.batch,
+          .height = s.height,
+          .width = s.width,
+          .in_channels = s.in_channels,
+          .out_channels = s.out_channels,
+          .pad_height = s.pad_height,
+          .pad_width = s.pad_width};
+}
+
+}  // namespace
+
+bool has_gradient_convolution(const Conv2d& conv) {
+  const Size2 padding = gradient_padding(conv);
+  return conv.groups == 1 && conv.stride == 1 && padding.height >= 0 && padding.width >= 0;
+}
+
+template <typename T>
+PackedConvolution<T>::PackedConvolution(KernelUse use, ConvolutionAlgorithm algorithm, Layer layer)
+    : use_(use),
+      algorithm_(algorithm),
+      conv_(running(use, layer.conv, layer.weight.size(1))),
+      weight_(layer.weight.contiguous(at::MemoryFormat::ChannelsLast)),
+      scale_(std::move(layer.scale)) {}
+
+template <typename T>
+bool PackedConvolution<T>::takes_winograd(const ConvolutionShape& s) const {
+  if (!winograd_fits(conv_)) return false;
+  if (algorithm_ != ConvolutionAlgorithm::kAuto) {
+    return algorithm_ == ConvolutionAlgorithm::kWinograd;
+  }
+  return winograd_pays(winograd_shape(s), WinogradKernels::kPackedOnce,
+                       std::is_same_v<T, float> ? Precision::kFloat32 : Precision::kBFloat16);
+}
+
+template <typename T>
+void PackedConvolution<T>::run(const at::Tensor& images,
+                               kernels::DirectConvolution<T> convolution) {
+  const ConvolutionShape s = direct_shape(conv_, images);
+  if (convolution.scale == nullptr && takes_winograd(s)) {
+    if (!winograd_.defined()) winograd_ = winograd_pack(use_, weight_, scale_);
+    return winograd_convolve<T>(winograd_shape(s), {.input = convolution.input,
+                                                    .input_stride = convolution.input_stride,
+                                                    .packed = data<float>(winograd_),
+                                                    .epilogue = convolution.epilogue,
+                                                    .output = convolution.output,
+                                                    .output_stride = convolution.output_stride});
+  }
+  if (!direct_.defined()) direct_ = direct_pack<T>(use_, s, weight_, scale_);
+  convolution.packed = data<T>(direct_);
+  direct_convolve<T>(s, convolution);
+}
+
+template class PackedConvolution<float>;
+template class PackedConvolution<kernels::BFloat16>;
+
+}  // namespace striate

@@ -1,0 +1,46 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include "kernels/direct_convolution.h"
+#include "striate/graph/ops.h"
+#include "striate/runtime/execution.h"
+
+namespace striate {
+
+/// Whether a convolution's gradient of its input is a convolution itself: of stride 1, by turned
+/// kernels.
+bool has_gradient_convolution(const Conv2d& conv);
+
+/// A convolution without groups, whose kernels are packed when they are first needed: for
+/// Winograd's algorithm where that is faster, or else as a matrix product. It is the layer's own or
+/// gives the gradient of the layer's input, in which case outputs take the place of inputs.
+/// T: float or kernels::BFloat16.
+template <typename T>
+class PackedConvolution {
+ public:
+  struct Layer {
+    Conv2d conv;
+    at::Tensor weight;  ///< (out, in, kernel_height, kernel_width) float32, channels last
+    at::Tensor scale;   ///< (out) float32, multiplies them; or undefined
+  };
+  PackedConvolution(kernels::KernelUse use, ConvolutionAlgorithm algorithm, Layer layer);
+
+  /// All outputs, by all threads; the same bits for any number of them.
+  /// @param images  what it reads, (N, C, H, W); its memory and strides stand in `convolution`.
+  /// @param convolution  all but what is packed; where inputs are scaled first, kernels are 1x1.
+  void run(const at::Tensor& images, kernels::DirectConvolution<T> convolution);
+
+ private:
+  bool takes_winograd(const kernels::ConvolutionShape& shape) const;
+
+  kernels::KernelUse use_;
+  ConvolutionAlgorithm algorithm_;
+  Conv2d conv_;  // the one that runs
+  at::Tensor weight_;
+  at::Tensor scale_;
+  at::Tensor direct_;  // packed, or undefined
+  at::Tensor winograd_;
+};
+
+}  // namespace striate
