@@ -338,13 +338,21 @@ void multiply_panel(const ConvolutionShape& s, const DirectConvolution<BFloat16>
   multiply_half_panel<false>(s, c, gathered, row, rows, panel);
 }
 
+// Bytes of a core's own cache.
+int64_t cache_size() {
+#ifdef _SC_LEVEL2_CACHE_SIZE
+  static const int64_t known = sysconf(_SC_LEVEL2_CACHE_SIZE);
+  if (known > 0) return known;
+#endif
+  return int64_t{1} << 20;
+}
+
 // Where a core's cache holds all kernels, few rows are read and written at a time, from one end to
 // the other, which the processor foresees.
 template <typename T>
 int64_t rows_at_a_time(const ConvolutionShape& s) {
-  static const int64_t cache = std::max(sysconf(_SC_LEVEL2_CACHE_SIZE), 0L);
   const int64_t kernels = packed_size<T>(s) * static_cast<int64_t>(sizeof(T));
-  return 2 * kernels <= cache ? kRows : kBlockRows;
+  return 2 * kernels <= cache_size() ? kRows : kBlockRows;
 }
 
 template <typename T>

@@ -9,7 +9,7 @@ namespace striate::kernels {
 
 /// A convolution as a matrix product: a row for each output pixel holds the inputs under the
 /// kernel. Images are channels last; T is float, or BFloat16
-/// with sums in float32. For prediction only. A linear layer is one of 1x1
+/// with sums in float32. A linear layer is one of 1x1
 /// kernels on images of one pixel.
 struct ConvolutionShape {
   int64_t batch;

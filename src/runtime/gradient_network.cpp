@@ -7,7 +7,6 @@
 
 #include <optional>
 #include <stdexcept>
-#include <utility>
 #include <vector>
 
 #include "kernels/batch_norm.h"
@@ -37,6 +36,7 @@ struct ConvolutionStep {
   PackedConvolution<float> output;
   // Where the gradient is a convolution; of kernels of 1x1 with a stride, for the pixels they read.
   std::optional<PackedConvolution<float>> input_gradient;
+  at::Tensor scaled_weight;  // for LibTorch's gradient, otherwise
 };
 
 bool skips_pixels(const Conv2d& conv) {
@@ -78,7 +78,8 @@ class GradientNetwork::Steps {
     const at::NoGradGuard no_grad;
     complete_ = false;
     values_.assign(graph_.nodes().size(), {});
-    values_[0] = laid_out(images.detach());
+    type_ = images.scalar_type();
+    values_[0] = laid_out(images.detach().to(at::kCPU, at::kFloat));
     for (GradientStep& step : steps_) run_named(step, [&] { run(step); });
     complete_ = true;
     return values_[at(plan_.results.front())];
@@ -86,6 +87,12 @@ class GradientNetwork::Steps {
 
   at::Tensor backward(const at::Tensor& gradient) {
     if (!complete_) throw std::logic_error("a gradient needs the values of a pass before it");
+    const at::Tensor& value = values_[at(plan_.results.front())];
+    if (gradient.sizes() != value.sizes()) {
+      throw ShapeError(fmt::format("the gradient of [{}] needs the shape {}, got {}",
+                                   graph_.outputs().front().first, to_string(value.sizes().vec()),
+                                   to_string(gradient.sizes().vec())));
+    }
     complete_ = false;
     const at::NoGradGuard no_grad;
     gradients_.assign(graph_.nodes().size(), {});
@@ -96,7 +103,7 @@ class GradientNetwork::Steps {
       for (const int64_t input : step.step.inputs) ++readers_[at(input)];
       if (step.step.shortcut.has_value()) ++readers_[at(*step.step.shortcut)];
     }
-    add(result, gradient.to(at::kFloat));
+    add(result, gradient.detach().to(at::kCPU, at::kFloat));
     for (auto step = steps_.rbegin(); step != steps_.rend(); ++step) {
       run_named(*step, [&] { run_back(*step); });
       gradients_[at(step->step.output)].reset();
@@ -105,7 +112,7 @@ class GradientNetwork::Steps {
     at::Tensor images = gradients_[0].defined() ? gradients_[0] : at::zeros_like(values_[0]);
     values_.clear();
     gradients_.clear();
-    return images;
+    return images.to(type_);
   }
 
  private:
@@ -149,6 +156,8 @@ class GradientNetwork::Steps {
         !reads_images(conv, folded.weight.size(1))) {
       result.input_gradient.emplace(KernelUse::kInputGradient, execution_.convolution,
                                     without_stride);
+    } else {
+      result.scaled_weight = scaled_weight(folded);
     }
     return result;
   }
@@ -269,7 +278,6 @@ class GradientNetwork::Steps {
     const auto& conv = std::get<Conv2d>(op(prepared.step.node));
     const int64_t node = prepared.step.inputs[0];
     ConvolutionStep& convolution = *prepared.convolution;
-    const FoldedConvolution& folded = convolution.folded;
     const at::Tensor& x = values_[at(node)];
     if (convolution.input_gradient.has_value()) {
       if (!skips_pixels(conv)) return add_convolution(node, *convolution.input_gradient, gradient);
@@ -283,10 +291,10 @@ class GradientNetwork::Steps {
       return add(node, spread);
     }
     if (reads_images(conv, x.size(1))) {
-      return add(node, image_gradient(conv, x.sizes(), gradient, folded.weight, folded.scale));
+      return add(node, image_gradient(conv, x.sizes(), gradient, convolution.scaled_weight));
     }
     add(node,
-        std::get<0>(at::convolution_backward(gradient, x, scaled_weight(folded), std::nullopt,
+        std::get<0>(at::convolution_backward(gradient, x, convolution.scaled_weight, std::nullopt,
                                              {conv.stride.height, conv.stride.width},
                                              {conv.padding.height, conv.padding.width},
                                              {conv.dilation.height, conv.dilation.width}, false,
@@ -347,7 +355,8 @@ class GradientNetwork::Steps {
   const FusedPlan plan_;
   std::vector<std::optional<ReLU>> relus_;  // that make a node's value
   std::vector<GradientStep> steps_;
-  bool complete_ = false;  // all values of a pass are there
+  bool complete_ = false;             // all values of a pass are there
+  at::ScalarType type_ = at::kFloat;  // of its images
   // Of the pass that runs, by node.
   std::vector<at::Tensor> values_;
   std::vector<at::Tensor> gradients_;

@@ -32,12 +32,12 @@ int64_t divide_up(int64_t a, int64_t b) {
 class ImageGradient {
  public:
   ImageGradient(const Conv2d& conv, const at::Tensor& gradient, const at::Tensor& weight,
-                const at::Tensor& scale, const at::Tensor& result)
+                const at::Tensor& result)
       : conv_(conv),
         rows_(gradient.permute({0, 2, 3, 1})),
         window_(weight.numel() / weight.size(0)),
         packed_(direct_pack<float>(kernels::KernelUse::kInputGradient, windows_shape(1),
-                                   weight.contiguous(kChannelsLast), scale)),
+                                   weight.contiguous(kChannelsLast))),
         result_(result),
         channels_(result.size(1)),
         height_(result.size(2)),
@@ -192,9 +192,9 @@ bool wants_image_gradient(const Conv2d& conv, const at::Tensor& input) {
 }
 
 at::Tensor image_gradient(const Conv2d& conv, at::IntArrayRef images, const at::Tensor& gradient,
-                          const at::Tensor& weight, const at::Tensor& scale) {
+                          const at::Tensor& weight) {
   at::Tensor result = at::empty(images, gradient.options(), kChannelsLast);
-  ImageGradient(conv, gradient, weight, scale, result).compute();
+  ImageGradient(conv, gradient, weight, result).compute();
   return result;
 }
 

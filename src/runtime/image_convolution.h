@@ -13,9 +13,8 @@ bool reads_images(const Conv2d& conv, int64_t in_channels);
 /// @param images    the size of them, (N, C, H, W)
 /// @param gradient  of the outputs, (N, K, h, w) float32, channels last
 /// @param weight    (K, C, kernel_height, kernel_width) float32
-/// @param scale     (K) float32, multiplies the weight; or undefined
 at::Tensor image_gradient(const Conv2d& conv, at::IntArrayRef images, const at::Tensor& gradient,
-                          const at::Tensor& weight, const at::Tensor& scale = {});
+                          const at::Tensor& weight);
 
 /// Whether a convolution reads images, on the processor, float32 and channels last, and their
 /// gradient is wanted.

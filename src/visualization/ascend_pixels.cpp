@@ -10,7 +10,6 @@
 
 #include "striate/visualization/ascent.h"
 #include "visualization/blur.h"
-#include "visualization/derived_network.h"
 #include "visualization/score.h"
 #include "visualization/seeded.h"
 

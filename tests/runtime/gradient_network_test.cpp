@@ -110,7 +110,7 @@ INSTANTIATE_TEST_SUITE_P(Rules, GradientOfImages,
                          testing::Values(ReluGradient::kDerivative, ReluGradient::kGuided,
                                          ReluGradient::kDeconvolution));
 
-TEST(GradientNetwork, IsTheSameForAnyNumberOfThreads) {
+TEST(GradientNetwork, IsTheSameToRoundingForAnyNumberOfThreads) {
   const auto network = drawn(block_graph());
   const at::Tensor images = at::randn({2, 3, 21, 19});
   const at::Tensor weights = at::randn({2, 5});
@@ -153,6 +153,19 @@ TEST(GradientNetwork, OfTheImagesThemselvesIsTheGradientItself) {
   EXPECT_TRUE(fast.backward(weights).equal(weights));
 }
 
+TEST(GradientNetwork, TakesImagesOfAnyType) {
+  const auto network = drawn(block_graph());
+  const at::Tensor images = at::randn({2, 3, 21, 19});
+  const at::Tensor weights = at::randn({2, 5});
+  GradientNetwork fast(*network);
+  fast.forward(images);
+  const at::Tensor expected = fast.backward(weights);
+  fast.forward(images.to(at::kDouble));
+  const at::Tensor gradient = fast.backward(weights.to(at::kDouble));
+  EXPECT_EQ(gradient.scalar_type(), at::kDouble);
+  EXPECT_TRUE(gradient.equal(expected.to(at::kDouble)));
+}
+
 TEST(GradientNetwork, LeavesTheCallersTensorsAsTheyAre) {
   const auto network = drawn(block_graph());
   const at::Tensor images = at::randn({2, 3, 21, 19});
@@ -174,6 +187,7 @@ TEST(GradientNetwork, RefusesWhatItCanNotDo) {
   EXPECT_THROW(fast.backward(at::randn({2, 5})), std::logic_error);
   EXPECT_THROW(fast.forward(at::randn({2, 3, 21, 20})), ShapeError);
   fast.forward(at::randn({2, 3, 21, 19}));
+  EXPECT_THROW(fast.backward(at::randn({2, 6})), ShapeError);
   fast.backward(at::randn({2, 5}));
   EXPECT_THROW(fast.backward(at::randn({2, 5})), std::logic_error);
   network->train();

@@ -26,13 +26,15 @@ class GradientNetwork {
   ~GradientNetwork();
 
   /// The first output; keeps what `backward` needs. Not to be called from two threads at once.
-  /// @param images  (N, C, H, W), as for `Network::forward`.
+  /// @param images  (N, C, H, W), as for `Network::forward`; computed in float32.
+  /// @return  float32, and part of what is kept: not to be written to.
   /// @throws ShapeError  the images are not of the graph's input shape.
   at::Tensor forward(const at::Tensor& images);
   /// The gradient of the images of the last `forward`, and forgets what that kept.
   /// @param gradient  of the first output, of its shape.
-  /// @return  (N, C, H, W); zero where the output does not depend on the images.
+  /// @return  (N, C, H, W), of the images' type; zero where the output does not depend on them.
   /// @throws std::logic_error  there was no `forward` since the last `backward`.
+  /// @throws ShapeError        the gradient has another shape.
   at::Tensor backward(const at::Tensor& gradient);
 
  private:
