@@ -131,7 +131,7 @@ TEST_F(Detectors, ARunLearnsIsMeasuredAndFindsObjects) {
 }
 
 TEST_F(Detectors, ResultsOfAnEvaluationAreScoredAlike) {
-  ASSERT_EQ(run(joined(training(), {"--epochs", "3"})).exit_code, 0);
+  ASSERT_EQ(run(joined(training(), {"--epochs", "12"})).exit_code, 0);
   const std::vector<std::string> evaluate = {"evaluate",   "run",       "--errors",  "--plot",
                                              "curves.svg", "--results", "found.json"};
   const Json own = json_of(joined(evaluate, {"--data", "masks:data", "--json"}));

@@ -169,7 +169,7 @@ TEST_P(WinogradTest, EqualsTheDefinition) {
   }
 }
 
-TEST_P(WinogradTest, AddsABias) {
+TEST_P(WinogradTest, AddsABiasAndPassesAGate) {
   const OnlyTarget only(GetParam());
   const WinogradShape s{1, 6, 5, 8, 20, 1, 1};
   const auto input = random_values(s.batch * s.height * s.width * s.in_channels, 1);
@@ -181,16 +181,7 @@ TEST_P(WinogradTest, AddsABias) {
   for (size_t i = 0; i < plain.size(); ++i) {
     EXPECT_NEAR(biased[i], plain[i] + bias[i % bias.size()], 1e-5);
   }
-}
-
-TEST_P(WinogradTest, PassesAGate) {
-  const OnlyTarget only(GetParam());
-  const WinogradShape s{1, 6, 5, 8, 20, 1, 1};
-  const auto input = random_values(s.batch * s.height * s.width * s.in_channels, 1);
-  const auto packed =
-      pack(KernelUse::kOutput, s, random_values(s.out_channels * 9 * s.in_channels, 2));
-  const auto plain = convolve(s, input, packed, 2);
-  const auto gate = random_values(static_cast<int64_t>(plain.size()), 3);
+  const auto gate = random_values(static_cast<int64_t>(plain.size()), 4);
   const auto gated =
       convolve(s, input, packed, 2, {.gate = gate.data(), .gate_stride = s.out_channels});
   for (size_t i = 0; i < plain.size(); ++i) {

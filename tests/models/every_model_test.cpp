@@ -74,19 +74,30 @@ void draw_statistics(Network& network) {
   }
 }
 
+// A network in evaluation, and three images for it.
+struct Evaluated {
+  explicit Evaluated(const ModelEntry& entry)
+      : network(build_model(entry.name, {.input = small_input(entry), .classes = 10}), 1) {
+    at::manual_seed(2);
+    draw_statistics(network);
+    network.eval();
+    Shape batch = small_input(entry);
+    batch.insert(batch.begin(), 3);
+    images = at::randn(batch);
+  }
+
+  Network network;
+  at::Tensor images;
+};
+
 TEST_P(EveryModel, PredictsTheSameFused) {
   if (GetParam() == "resnet1202") {
     GTEST_SKIP() << "untrained, it is beyond what float32 holds";
   }
-  const ModelEntry& entry = find_model(GetParam());
-  at::manual_seed(2);
-  Network network(build_model(entry.name, {.input = small_input(entry), .classes = 10}), 1);
-  draw_statistics(network);
-  network.eval();
-  Shape batch = small_input(entry);
-  batch.insert(batch.begin(), 3);
+  Evaluated evaluated(find_model(GetParam()));
+  Network& network = evaluated.network;
+  const at::Tensor& images = evaluated.images;
   at::NoGradGuard no_grad;
-  const at::Tensor images = at::randn(batch);
   const Execution libtorch{.convolution = ConvolutionAlgorithm::kDirect, .fuse = false};
   network.set_execution(libtorch);
   const at::Tensor plain = network.forward(images);
@@ -195,14 +206,9 @@ TEST_P(EveryModel, GivesImagesTheSameGradient) {
   if (GetParam() == "resnet1202") {
     GTEST_SKIP() << "untrained, it is beyond what float32 holds";
   }
-  const ModelEntry& entry = find_model(GetParam());
-  at::manual_seed(2);
-  Network network(build_model(entry.name, {.input = small_input(entry), .classes = 10}), 1);
-  draw_statistics(network);
-  network.eval();
-  Shape batch = small_input(entry);
-  batch.insert(batch.begin(), 3);
-  const at::Tensor images = at::randn(batch);
+  Evaluated evaluated(find_model(GetParam()));
+  Network& network = evaluated.network;
+  const at::Tensor& images = evaluated.images;
   const at::Tensor weights = at::randn({3, 10});
   const auto by_autograd = [&](at::ScalarType type) {
     network.to(type);

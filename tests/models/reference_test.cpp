@@ -29,6 +29,9 @@ constexpr double kGradientTolerance = 1e-4;
 constexpr double kNoiseFactor = 4;
 // Both sides in float64, the reference stored as float32.
 constexpr double kDoubleTolerance = 2e-7;
+// Where values are within rounding of each other, ReLUs and max-poolings decide by the processor's
+// order of sums, and a gradient then differs by far more than a rounding.
+constexpr double kKink = 0.02;
 
 constexpr int64_t kClass = 7;
 
@@ -61,8 +64,10 @@ class Comparison {
 
   void check(const std::string& key, const at::Tensor& ours, double tolerance) const {
     ASSERT_TRUE(has(key)) << model_ << "/" << key;
-    const double error = relative_error(ours.reshape(this->at(key).sizes()), this->at(key));
-    EXPECT_LT(error, allowed(key, tolerance)) << model_ << "/" << key;
+    EXPECT_LT(error(key, ours), allowed(key, tolerance)) << model_ << "/" << key;
+  }
+  bool agrees(const std::string& key, const at::Tensor& ours, double tolerance) const {
+    return has(key) && error(key, ours) < allowed(key, tolerance);
   }
 
   std::vector<std::string> keys(const std::string& prefix) const {
@@ -74,6 +79,9 @@ class Comparison {
   }
 
  private:
+  double error(const std::string& key, const at::Tensor& ours) const {
+    return relative_error(ours.reshape(at(key).sizes()), at(key));
+  }
   double allowed(const std::string& key, double tolerance) const {
     if (type_ == at::kDouble) return kDoubleTolerance;
     const std::string name = model_ + "/" + key;
@@ -118,6 +126,37 @@ std::unique_ptr<Network> generated_network(const std::string& model, const Shape
   return network;
 }
 
+// What each ReLU passes, and which value each max-pooling takes.
+NamedValues decisions(const std::string& model, const Images& images, at::ScalarType type) {
+  const at::NoGradGuard no_grad;
+  const auto network = generated_network(model, images.eval, {.type = type});
+  network->eval();
+  const Graph& graph = network->graph();
+  ForwardOptions options;
+  for (const Node& node : graph.nodes()) options.taps.push_back(node.name);
+  const NamedValues values =
+      network->forward(generated("input.eval", images.eval).to(type), options);
+  NamedValues result;
+  for (const Node& node : graph.nodes()) {
+    if (std::holds_alternative<ReLU>(node.op)) result[node.name] = values.at(node.name) > 0;
+    const auto* pool = std::get_if<MaxPool2d>(&node.op);
+    if (pool == nullptr) continue;
+    const Size2 stride = pool->stride.value_or(pool->kernel_size);
+    result[node.name] = std::get<1>(at::max_pool2d_with_indices(
+        values.at(graph.node({node.inputs[0]}).name),
+        {pool->kernel_size.height, pool->kernel_size.width}, {stride.height, stride.width},
+        {pool->padding.height, pool->padding.width}, 1, pool->ceil_mode));
+  }
+  return result;
+}
+
+bool decides_as_in_float64(const std::string& model, const Images& images) {
+  const NamedValues exact = decisions(model, images, at::kDouble);
+  const NamedValues rounded = decisions(model, images, at::kFloat);
+  return std::ranges::all_of(
+      exact, [&](const auto& named) { return named.second.equal(rounded.at(named.first)); });
+}
+
 void check_evaluation(const Comparison& reference, const std::string& model, at::ScalarType type) {
   const Images images = images_of(find_model(model));
   const auto made = generated_network(model, images.eval, {.type = type});
@@ -128,10 +167,14 @@ void check_evaluation(const Comparison& reference, const std::string& model, at:
   const at::Tensor gradient = torch::autograd::grad({logits.select(1, kClass).sum()}, {x})[0];
   reference.check("logits", logits.detach(), kOutputTolerance);
   const int64_t step = images.sampling;
-  reference.check("input_gradient",
-                  gradient[0].slice(1, 0, std::nullopt, step).slice(2, 0, std::nullopt, step),
-                  kGradientTolerance);
-  reference.check("input_gradient_norm", gradient.flatten(1).norm(2, 1), kGradientTolerance);
+  const at::Tensor sampled =
+      gradient[0].slice(1, 0, std::nullopt, step).slice(2, 0, std::nullopt, step);
+  const bool decided_otherwise = type == at::kFloat &&
+                                 !reference.agrees("input_gradient", sampled, kGradientTolerance) &&
+                                 !decides_as_in_float64(model, images);
+  const double tolerance = decided_otherwise ? kKink : kGradientTolerance;
+  reference.check("input_gradient", sampled, tolerance);
+  reference.check("input_gradient_norm", gradient.flatten(1).norm(2, 1), tolerance);
 }
 
 void check_training_step(const Comparison& reference, const std::string& model,
