@@ -64,8 +64,8 @@ class GradientNetwork::Steps {
         relus_(graph_.nodes().size()) {
     for (const FusedStep& step : plan_.steps) {
       steps_.push_back(prepare(network, step));
-      if (step.relu || is<ReLU>(step.node))
-        relus_[at(step.output)] = std::get<ReLU>(op(step.output));
+      const bool ends_in_relu = step.relu || is<ReLU>(step.node);
+      if (ends_in_relu) relus_[at(step.output)] = std::get<ReLU>(op(step.output));
     }
   }
 
