@@ -4,7 +4,9 @@
 // needs fewer, can be above the processor's peak.
 
 #include <benchmark/benchmark.h>
+#include <hwy/aligned_allocator.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <vector>
 
@@ -46,44 +48,57 @@ ConvolutionShape shape(const benchmark::State& state) {
           .pad_width = kernel / 2};
 }
 
+// As memory of LibTorch's, at the begin of a line of the cache.
+template <typename T>
+hwy::AlignedFreeUniquePtr<T[]> zeros(int64_t count) {
+  auto memory = hwy::AllocateAligned<T>(static_cast<size_t>(count));
+  std::fill_n(memory.get(), count, T{});
+  return memory;
+}
+
 template <typename T>
 void direct_convolution(benchmark::State& state) {
   const ConvolutionShape s = shape(state);
-  std::vector<T> input(static_cast<size_t>(s.batch * s.height * s.width * s.in_channels));
+  const auto input = zeros<T>(s.batch * s.height * s.width * s.in_channels);
   const auto kernels = values(s.out_channels * s.length());
-  std::vector<T> packed(static_cast<size_t>(kernels::direct_packed_size<T>(s)));
+  const auto packed = zeros<T>(kernels::direct_packed_size<T>(s));
   const int64_t panels = (s.out_channels - 1) / kernels::direct_panel() + 1;
-  kernels::direct_pack<T>(s, {kernels.data()}, packed.data(), 0, panels);
-  std::vector<T> scratch(static_cast<size_t>(kernels::direct_scratch_size<T>(s)));
-  std::vector<T> output(static_cast<size_t>(s.rows() * s.out_channels));
+  kernels::direct_pack<T>(s, {kernels.data()}, packed.get(), 0, panels);
+  const auto scratch = zeros<T>(kernels::direct_scratch_size<T>(s));
+  const auto output = zeros<T>(s.rows() * s.out_channels);
   for (auto _ : state) {
     kernels::direct_convolve<T>(s,
-                             {.input = input.data(),
-                              .input_stride = s.in_channels,
-                              .packed = packed.data(),
-                              .epilogue = {.relu = true},
-                              .output = output.data(),
-                              .output_stride = s.out_channels},
-                             0, s.rows(), 0, panels, scratch.data());
+                                {.input = input.get(),
+                                 .input_stride = s.in_channels,
+                                 .packed = packed.get(),
+                                 .epilogue = {.relu = true},
+                                 .output = output.get(),
+                                 .output_stride = s.out_channels},
+                                0, s.rows(), 0, panels, scratch.get());
     benchmark::ClobberMemory();
   }
   count_flops(state, s);
 }
 void resnet_layers(benchmark::internal::Benchmark* benchmark) {
-  benchmark->ArgNames({"batch", "size", "in", "out", "kernel", "stride"})
-    ->Args({1, 224, 3, 64, 7, 2})
-    ->Args({1, 56, 64, 64, 1, 1})
-    ->Args({1, 56, 64, 256, 1, 1})
-    ->Args({1, 56, 256, 64, 1, 1})
-    ->Args({1, 56, 128, 128, 3, 2})
-    ->Args({1, 28, 128, 512, 1, 1})
-    ->Args({1, 28, 512, 128, 1, 1})
-    ->Args({1, 14, 256, 1024, 1, 1})
-    ->Args({1, 14, 1024, 256, 1, 1})
-    ->Args({1, 14, 512, 512, 3, 2})
-    ->Args({1, 7, 512, 512, 3, 1})
-    ->Args({1, 7, 512, 2048, 1, 1})
-    ->Args({1, 7, 2048, 512, 1, 1});
+  benchmark->ArgNames({"batch", "size", "in", "out", "kernel", "stride"});
+  for (const int64_t batch : {1, 8}) {
+    benchmark->Args({batch, 224, 3, 64, 7, 2})
+        ->Args({batch, 56, 64, 64, 1, 1})
+        ->Args({batch, 56, 64, 64, 3, 1})
+        ->Args({batch, 56, 64, 256, 1, 1})
+        ->Args({batch, 56, 256, 64, 1, 1})
+        ->Args({batch, 56, 128, 128, 3, 2})
+        ->Args({batch, 28, 128, 128, 3, 1})
+        ->Args({batch, 28, 128, 512, 1, 1})
+        ->Args({batch, 28, 512, 128, 1, 1})
+        ->Args({batch, 14, 256, 256, 3, 1})
+        ->Args({batch, 14, 256, 1024, 1, 1})
+        ->Args({batch, 14, 1024, 256, 1, 1})
+        ->Args({batch, 14, 512, 512, 3, 2})
+        ->Args({batch, 7, 512, 512, 3, 1})
+        ->Args({batch, 7, 512, 2048, 1, 1})
+        ->Args({batch, 7, 2048, 512, 1, 1});
+  }
 }
 BENCHMARK(direct_convolution<float>)->Apply(resnet_layers);
 BENCHMARK(direct_convolution<kernels::BFloat16>)->Apply(resnet_layers);

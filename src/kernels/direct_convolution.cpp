@@ -1,7 +1,5 @@
 #include "kernels/direct_convolution.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <cstring>
 #include <type_traits>
@@ -12,7 +10,9 @@
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
+#include "kernels/convolution_rows-inl.h"
 #include "kernels/multiply-inl.h"
+#include "kernels/tile_convolution-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace striate::kernels {
@@ -22,25 +22,15 @@ namespace {
 // Rows and products at a time: what is gathered, and a panel of kernels, stay in the cache.
 constexpr int64_t kBlockRows = 4 * kRows;
 constexpr int64_t kBlockLength = 2048;
-// Between gathered rows, so that they do not all fall into the same lines of the cache.
-constexpr int64_t kGap = 16;
 
 int64_t Panel() {
   return kPanel;
 }
 
-template <typename T>
-constexpr bool kHalf = std::is_same_v<T, BFloat16>;
-
 // bfloat16 sums all products of an output at once, as it could not keep a part's sums.
 template <typename T>
 int64_t parts(const ConvolutionShape& s) {
   return kHalf<T> ? 1 : (s.length() + kBlockLength - 1) / kBlockLength;
-}
-
-template <typename T>
-int64_t scratch_size(const ConvolutionShape& s) {
-  return kBlockRows * ((s.length() + parts<T>(s) - 1) / parts<T>(s) + 1 + kGap);
 }
 
 BFloat16 rounded(float value) {
@@ -50,27 +40,9 @@ BFloat16 rounded(float value) {
   return {static_cast<uint16_t>((bits + 0x7FFF + (bits >> 16 & 1)) >> 16)};
 }
 
-// Products of an output, in pairs for bfloat16.
-template <typename T>
-int64_t packed_length(const ConvolutionShape& s) {
-  return kHalf<T> ? (s.length() + 1) / 2 * 2 : s.length();
-}
-
-template <typename T>
-int64_t packed_size(const ConvolutionShape& s) {
-  return padded(s.out_channels) * packed_length<T>(s);
-}
-
-// Which of the products of an output are summed at a time.
-struct Part {
-  int64_t begin;
-  int64_t end;
-  int64_t length() const { return end - begin; }
-};
-
 // A part of the kernels of a few output channels, which follow each other in a panel.
-void pack_channels(const ConvolutionKernels& kernels, int64_t length, const Part& part,
-                   int64_t channels, float* to) {
+void pack_channels(const ConvolutionKernels& kernels, const Pieces&, int64_t length,
+                   const Part& part, int64_t channels, float* to) {
   int64_t r = part.begin;
   for (; channels == kBlockSide && r + kBlockSide <= part.end; r += kBlockSide) {
     transpose_block(kernels.values + r, length, to + r * kPanel, kPanel, kernels.scale);
@@ -83,13 +55,18 @@ void pack_channels(const ConvolutionKernels& kernels, int64_t length, const Part
   }
 }
 
-// Pairs of values side by side.
-void pack_channels(const ConvolutionKernels& kernels, int64_t length, const Part& part,
-                   int64_t channels, BFloat16* to) {
-  for (int64_t c = 0; c < channels; ++c) {
-    const float scale = kernels.scale == nullptr ? 1 : kernels.scale[c];
-    for (int64_t r = part.begin; r < part.end; ++r) {
-      to[(r / 2 * kPanel + c) * 2 + r % 2] = rounded(scale * kernels.values[c * length + r]);
+// Where channel c of a panel is packed: pairs of products side by side.
+int64_t half_place(int64_t product, int64_t c) {
+  return (product / 2 * kPanel + c) * 2 + product % 2;
+}
+
+void pack_channels(const ConvolutionKernels& kernels, const Pieces& pieces, int64_t length,
+                   const Part& part, int64_t channels, BFloat16* to) {
+  for (int64_t r = part.begin; r < part.end; ++r) {
+    BFloat16* at = to + half_place(pieces.place(r), 0);
+    for (int64_t c = 0; c < channels; ++c) {
+      const float scale = kernels.scale == nullptr ? 1 : kernels.scale[c];
+      at[2 * c] = rounded(scale * kernels.values[c * length + r]);
     }
   }
 }
@@ -106,7 +83,7 @@ void pack_turned(const ConvolutionShape& s, const ConvolutionKernels& kernels, i
     const float scale = kernels.scale == nullptr ? 1 : kernels.scale[k];
     for (int64_t c = 0; c < channels; ++c) {
       if constexpr (kHalf<T>) {
-        to[(r / 2 * kPanel + c) * 2 + r % 2] = rounded(scale * from[c]);
+        to[half_place(pieces<T>(s).place(r), c)] = rounded(scale * from[c]);
       } else {
         to[r * kPanel + c] = scale * from[c];
       }
@@ -137,85 +114,10 @@ void pack(const ConvolutionShape& s, const ConvolutionKernels& kernels, T* packe
         const int64_t channel = panel * kPanel + k;
         pack_channels({kernels.values + channel * length,
                        kernels.scale == nullptr ? nullptr : kernels.scale + channel},
-                      length, {begin, end}, std::min(kBlockSide, count - k),
+                      pieces<T>(s), length, {begin, end}, std::min(kBlockSide, count - k),
                       to + (kHalf<T> ? 2 : 1) * k);
       }
     }
-  }
-}
-
-// Where the kernel lies at one output pixel.
-template <typename T>
-struct Position {
-  const T* image;
-  int64_t y;
-  int64_t x;
-};
-
-template <typename T>
-Position<T> position(const ConvolutionShape& s, const DirectConvolution<T>& c, int64_t row) {
-  const int64_t pixels = s.out_height() * s.out_width();
-  return {.image = c.input + row / pixels * s.height * s.width * c.input_stride,
-          .y = row % pixels / s.out_width() * s.stride_height - s.pad_height,
-          .x = row % s.out_width() * s.stride_width - s.pad_width};
-}
-
-// The inputs under the kernel, zero where there are none: tap by tap.
-template <typename T>
-void gather_taps(const ConvolutionShape& s, const DirectConvolution<T>& c, const Position<T>& at,
-                 const Part& part, T* to) {
-  const int64_t tap_end = (part.end + s.in_channels - 1) / s.in_channels;
-  for (int64_t tap = part.begin / s.in_channels; tap < tap_end; ++tap) {
-    const int64_t begin = std::max(part.begin - tap * s.in_channels, int64_t{0});
-    const int64_t end = std::min(part.end - tap * s.in_channels, s.in_channels);
-    const int64_t y = at.y + tap / s.kernel_width * s.dilation_height;
-    const int64_t x = at.x + tap % s.kernel_width * s.dilation_width;
-    const bool inside = y >= 0 && y < s.height && x >= 0 && x < s.width;
-    if (inside) {
-      std::copy_n(at.image + (y * s.width + x) * c.input_stride + begin, end - begin, to);
-    } else {
-      std::fill_n(to, end - begin, T{});
-    }
-    to += end - begin;
-  }
-}
-
-// The same of the whole kernel, where pixels lie close to each other: row by row.
-template <typename T>
-void gather_rows(const ConvolutionShape& s, const DirectConvolution<T>& c, const Position<T>& at,
-                 T* to) {
-  const int64_t row = s.kernel_width * s.in_channels;
-  const int64_t x_begin = std::clamp(-at.x, int64_t{0}, s.kernel_width) * s.in_channels;
-  const int64_t x_end = std::clamp(s.width - at.x, int64_t{0}, s.kernel_width) * s.in_channels;
-  for (int64_t i = 0; i < s.kernel_height; ++i, to += row) {
-    const int64_t y = at.y + i * s.dilation_height;
-    if (y < 0 || y >= s.height || x_begin >= x_end) {
-      std::fill_n(to, row, T{});
-      continue;
-    }
-    const T* from = at.image + (y * s.width + at.x) * s.in_channels;
-    std::fill_n(to, x_begin, T{});
-    std::copy(from + x_begin, from + x_end, to + x_begin);
-    std::fill(to + x_end, to + row, T{});
-  }
-}
-
-template <typename T>
-void gather_row(const ConvolutionShape& s, const DirectConvolution<T>& c, int64_t row,
-                const Part& part, T* to) {
-  const Position<T> at = position(s, c, row);
-  const bool by_rows =
-      s.dilation_width == 1 && c.input_stride == s.in_channels && part.length() == s.length();
-  by_rows ? gather_rows(s, c, at, to) : gather_taps(s, c, at, part, to);
-}
-
-template <typename T>
-void normalize_row(const DirectConvolution<T>& c, const Part& part, T* row) {
-  const int64_t length = part.length();
-  for (int64_t i = 0; i < length; i += kLanes) {
-    const V scaled = hn::MulAdd(load(row, i, length), load(c.scale + part.begin, i, length),
-                                load(c.shift + part.begin, i, length));
-    store(relu(scaled), row, i, length);
   }
 }
 
@@ -301,13 +203,17 @@ void multiply_panel(const ConvolutionShape& s, const DirectConvolution<float>& c
         p, rows, [&](int64_t i, V left, V right) { to.put(i, left, right); },
         [&](int64_t i) { to.fetch(i); });
   }
+  // What is added may lie where outputs go, and is added before it is written over.
+  Destination<float> last = to;
+  last.epilogue.residual = nullptr;
   multiply(p, rows, [&](int64_t i, V left, V right) {
     float* sums = to.output + i * to.output_stride;
-    if (!starts) {
-      left = hn::Add(left, load(sums, 0, to.count));
-      right = hn::Add(right, load(sums, kLanes, to.count));
+    const float* added = starts ? EpilogueRow<float>(to.epilogue, i).residual : sums;
+    if (added != nullptr) {
+      left = hn::Add(left, load(added, 0, to.count));
+      right = hn::Add(right, load(added, kLanes, to.count));
     }
-    if (ends) return to.put(i, left, right);
+    if (ends) return last.put(i, left, right);
     store(left, sums, 0, to.count);
     store(right, sums, kLanes, to.count);
   });
@@ -338,21 +244,11 @@ void multiply_panel(const ConvolutionShape& s, const DirectConvolution<BFloat16>
   multiply_half_panel<false>(s, c, gathered, row, rows, panel);
 }
 
-// Bytes of a core's own cache.
-int64_t cache_size() {
-#ifdef _SC_LEVEL2_CACHE_SIZE
-  static const int64_t known = sysconf(_SC_LEVEL2_CACHE_SIZE);
-  if (known > 0) return known;
-#endif
-  return int64_t{1} << 20;
-}
-
 // Where a core's cache holds all kernels, few rows are read and written at a time, from one end to
 // the other, which the processor foresees.
 template <typename T>
 int64_t rows_at_a_time(const ConvolutionShape& s) {
-  const int64_t kernels = packed_size<T>(s) * static_cast<int64_t>(sizeof(T));
-  return 2 * kernels <= cache_size() ? kRows : kBlockRows;
+  return cache_holds_kernels<T>(s) ? kRows : kBlockRows;
 }
 
 template <typename T>
@@ -384,11 +280,19 @@ void convolve(const ConvolutionShape& s, const DirectConvolution<T>& c, int64_t 
   }
 }
 
+template <typename T>
+int64_t scratch_size(const ConvolutionShape& s) {
+  return kBlockRows * ((s.length() + parts<T>(s) - 1) / parts<T>(s) + 1 + kGap);
+}
+
 // One of each type, for the dispatch.
 int64_t ScratchSizeFloat(const ConvolutionShape& s) {
   return scratch_size<float>(s);
 }
 int64_t ScratchSizeBFloat16(const ConvolutionShape& s) {
+#if STRIATE_TILES
+  if (takes_tiles()) return tile_scratch_size(s);
+#endif
   return scratch_size<BFloat16>(s);
 }
 int64_t PackedSizeFloat(const ConvolutionShape& s) {
@@ -412,6 +316,11 @@ void ConvolveFloat(const ConvolutionShape& s, const DirectConvolution<float>& c,
 void ConvolveBFloat16(const ConvolutionShape& s, const DirectConvolution<BFloat16>& c,
                       int64_t row_begin, int64_t row_end, int64_t panel_begin, int64_t panel_end,
                       BFloat16* scratch) {
+#if STRIATE_TILES
+  if (takes_tiles()) {
+    return convolve_by_tiles(s, c, row_begin, row_end, panel_begin, panel_end, scratch);
+  }
+#endif
   convolve(s, c, row_begin, row_end, panel_begin, panel_end, scratch);
 }
 

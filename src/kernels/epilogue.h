@@ -12,7 +12,7 @@ namespace striate::kernels {
 template <typename T>
 struct Epilogue {
   const float* bias = nullptr;  ///< for each output channel, or null
-  const T* residual = nullptr;  ///< a value for each output, or null
+  const T* residual = nullptr;  ///< a value for each output, or null; may be the outputs' memory
   int64_t residual_stride = 0;  ///< values from one pixel's to the next one's
   bool relu = false;
   const T* gate = nullptr;  ///< a value for each output, or null

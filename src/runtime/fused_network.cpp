@@ -5,10 +5,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <limits>
 #include <stdexcept>
 #include <type_traits>
 
 #include "kernels/batch_norm.h"
+#include "kernels/cache.h"
 #include "kernels/matrix_vector.h"
 #include "runtime/folded_convolution.h"
 #include "runtime/fused_plan.h"
@@ -35,118 +37,89 @@ struct PreparedStep {
   NodeTensors tensors;  // of the operator, but for a convolution's
   FoldedConvolution folded;
   std::optional<PackedConvolution<T>> convolution;  // of one without groups
-  at::Tensor grouped;                               // kernels packed, when first needed
+  PackedOnce grouped;                               // kernels of one with groups
   Affine norm;  // in front of a convolution, or a batch-norm by itself; float32
 };
 
-}  // namespace
+template <typename T>
+struct PreparedNetwork {
+  const Op& op(int64_t node) const { return graph.node({node}).op; }
 
-class FusedNetwork::Steps {
- public:
-  virtual ~Steps() = default;
-  virtual std::vector<at::Tensor> forward(const at::Tensor& images) = 0;
+  Graph graph;
+  ConvolutionAlgorithm algorithm;
+  FusedPlan plan;
+  FusedPrefix prefix = {};
+  std::vector<PreparedStep<T>> steps = {};
 };
 
-namespace {
+size_t at(int64_t i) {
+  return static_cast<size_t>(i);
+}
 
 template <typename T>
-class TypedSteps final : public FusedNetwork::Steps {
+at::Tensor new_buffer(int64_t batch, const Shape& shape) {
+  return at::empty({batch, shape[1], shape[2], shape[0]}, kScalarType<T>);
+}
+
+// Some images on their way through a network.
+template <typename T>
+class FusedPass {
  public:
-  TypedSteps(const Network& network, const FusedOptions& options)
-      : any_size_(options.any_size),
-        graph_(network.graph()),
-        algorithm_(network.execution().convolution),
-        plan_(fused_plan(graph_, {.outputs = options.every_output ? graph_.outputs().size() : 1})) {
-    for (const FusedStep& step : plan_.steps) steps_.push_back(prepare(network, step));
+  FusedPass(PreparedNetwork<T>& network, int64_t batch)
+      : network_(network),
+        batch_(batch),
+        values_(network.graph.nodes().size()),
+        strides_(network.graph.nodes().size()),
+        buffers_(network.plan.buffers.size()) {}
+
+  void take_images(const at::Tensor& images) { keep(0, images); }
+
+  // A buffer is this memory.
+  void take_buffer(int64_t buffer, const at::Tensor& memory) { buffers_[at(buffer)] = memory; }
+
+  // Its values that earlier steps wrote are there.
+  void take_values(int64_t buffer, size_t steps) {
+    for (size_t i = 0; i < steps; ++i) {
+      const int64_t node = network_.steps[i].step.output;
+      if (network_.plan.places[at(node)].buffer == buffer) open(node);
+    }
   }
 
-  std::vector<at::Tensor> forward(const at::Tensor& images) override {
-    take_size_of(images);
-    const Shape& shape = graph_.input_shape();
-    if (images.dim() < 1 || images.sizes().slice(1) != at::IntArrayRef(shape)) {
-      throw ShapeError(fmt::format("[input] needs (N, {}, got {}", to_string(shape).substr(1),
-                                   to_string(images.sizes().vec())));
-    }
-    at::NoGradGuard no_grad;
-    batch_ = images.size(0);
-    values_.assign(graph_.nodes().size(), {});
-    strides_.assign(graph_.nodes().size(), 0);
-    buffers_.assign(plan_.buffers.size(), {});
-    keep(0, images.to(kScalarType<T>));
-    for (PreparedStep<T>& step : steps_) {
+  void run(size_t first, size_t end) {
+    for (size_t i = first; i < end; ++i) {
+      PreparedStep<T>& step = network_.steps[i];
       try {
         run(step);
       } catch (const c10::Error& error) {
-        throw Error(fmt::format("[{}] {}", graph_.node({step.step.node}).name,
+        throw Error(fmt::format("[{}] {}", network_.graph.node({step.step.node}).name,
                                 error.what_without_backtrace()));
       }
       for (const int64_t buffer : step.step.free_after) buffers_[at(buffer)].reset();
     }
-    std::vector<at::Tensor> results;
-    for (const int64_t node : plan_.results) results.push_back(values_[at(node)].to(at::kFloat));
-    values_.clear();
-    buffers_.clear();
-    return results;
   }
+
+  const at::Tensor& value(int64_t node) const { return values_[at(node)]; }
 
  private:
   static constexpr Precision kPrecision =
       std::is_same_v<T, float> ? Precision::kFloat32 : Precision::kBFloat16;
 
-  static size_t at(int64_t i) { return static_cast<size_t>(i); }
-  const Op& op(int64_t node) const { return graph_.node({node}).op; }
-
-  PreparedStep<T> prepare(const Network& network, const FusedStep& step) const {
-    PreparedStep<T> prepared{.step = step};
-    if (const auto* conv = std::get_if<Conv2d>(&op(step.node))) {
-      FoldedConvolution& folded = prepared.folded;
-      folded = fold(network, step.node, step.norm);
-      if (conv->groups == 1) {
-        prepared.convolution.emplace(
-            kernels::KernelUse::kOutput, algorithm_,
-            typename PackedConvolution<T>::Layer{
-                .conv = *conv, .weight = folded.weight, .scale = folded.scale});
-      }
-    } else {
-      prepared.tensors = node_tensors(network, step.node);
-    }
-    if (std::holds_alternative<Linear>(op(step.node))) {
-      for (auto& [name, tensor] : prepared.tensors.tensors) tensor = tensor.to(kScalarType<T>);
-    }
-    const bool is_norm = std::holds_alternative<BatchNorm2d>(op(step.node));
-    if (is_norm || step.input_norm.has_value()) {
-      const Affine norm = running_affine(network, step.input_norm.value_or(step.node));
-      prepared.norm = {norm.scale.to(at::kFloat), norm.shift.to(at::kFloat)};
-    }
-    return prepared;
-  }
-
-  // The steps stay what they are; only the sizes of what they write change.
-  void take_size_of(const at::Tensor& images) {
-    const Shape& own = graph_.input_shape();
-    if (!any_size_ || images.dim() != 4 || own.size() != 3) return;
-    if (images.size(2) == own[1] && images.size(3) == own[2]) return;
-    graph_ = part_of(graph_, {.input = {own[0], images.size(2), images.size(3)}});
-    plan_ = fused_plan(graph_, {.outputs = plan_.results.size()});
-    for (size_t i = 0; i < steps_.size(); ++i) steps_[i].step = plan_.steps[i];
-  }
+  const Op& op(int64_t node) const { return network_.op(node); }
 
   // Where a step's value is to be written.
   at::Tensor open(int64_t node) {
-    const FusedPlace& place = plan_.places[at(node)];
-    const Shape& whole = plan_.buffers[at(place.buffer)];
+    const FusedPlace& place = network_.plan.places[at(node)];
+    const Shape& whole = network_.plan.buffers[at(place.buffer)];
     at::Tensor& buffer = buffers_[at(place.buffer)];
-    const int64_t channels = graph_.shape({node})[0];
-    if (!buffer.defined()) {
-      buffer = at::empty({batch_, whole[1], whole[2], whole[0]}, kScalarType<T>);
-    }
+    const int64_t channels = network_.graph.shape({node})[0];
+    if (!buffer.defined()) buffer = new_buffer<T>(batch_, whole);
     values_[at(node)] = buffer.narrow(3, place.first_channel, channels).permute({0, 3, 1, 2});
     strides_[at(node)] = whole[0];
     return values_[at(node)];
   }
 
   bool shares_its_buffer(int64_t node) const {
-    return plan_.buffers[at(plan_.places[at(node)].buffer)] != graph_.shape({node});
+    return network_.plan.buffers[at(network_.plan.places[at(node)].buffer)] != network_.graph.shape({node});
   }
 
   // A value that LibTorch made becomes a node's.
@@ -154,11 +127,11 @@ class TypedSteps final : public FusedNetwork::Steps {
     const at::Tensor typed = value.to(kScalarType<T>);
     const at::Tensor laid_out =
         typed.dim() == 4 ? typed.contiguous(kChannelsLast) : typed.contiguous();
-    if (shares_its_buffer(node)) {
+    if (shares_its_buffer(node) || buffers_[at(network_.plan.places[at(node)].buffer)].defined()) {
       open(node).copy_(laid_out);
       return;
     }
-    buffers_[at(plan_.places[at(node)].buffer)] = laid_out;
+    buffers_[at(network_.plan.places[at(node)].buffer)] = laid_out;
     values_[at(node)] = laid_out;
     strides_[at(node)] = laid_out.size(1);
   }
@@ -203,13 +176,13 @@ class TypedSteps final : public FusedNetwork::Steps {
     const FusedStep& step = prepared.step;
     const FoldedConvolution& folded = prepared.folded;
     const at::Tensor weight = scaled_weight(folded).to(kScalarType<T>);
-    if (std::is_same_v<T, float> && algorithm_ != ConvolutionAlgorithm::kDirect &&
+    if (std::is_same_v<T, float> && network_.algorithm != ConvolutionAlgorithm::kDirect &&
         !step.shortcut.has_value() && can_be_grouped(conv, input(step))) {
-      if (!prepared.grouped.defined()) prepared.grouped = pack_grouped(conv, weight);
-      return keep(
-          step.output,
-          grouped_convolve(conv, input(step),
-                           {.packed = prepared.grouped, .bias = folded.bias, .relu = step.relu}));
+      const at::Tensor& packed =
+          prepared.grouped.get([&] { return pack_grouped(conv, weight); });
+      return keep(step.output,
+                  grouped_convolve(conv, input(step),
+                                   {.packed = packed, .bias = folded.bias, .relu = step.relu}));
     }
     at::Tensor value = at::conv2d(
         input(step), weight, folded.bias.defined() ? folded.bias.to(kScalarType<T>) : folded.bias,
@@ -274,12 +247,12 @@ class TypedSteps final : public FusedNetwork::Steps {
 
   // Of a concatenation, most lies where it belongs.
   void copy_what_lies_elsewhere(const FusedStep& step) {
-    FusedPlace next = plan_.places[at(step.output)];
+    FusedPlace next = network_.plan.places[at(step.output)];
     const at::Tensor output = open(step.output);
     int64_t channel = 0;
     for (const int64_t node : step.inputs) {
-      const int64_t channels = graph_.shape({node})[0];
-      const FusedPlace& place = plan_.places[at(node)];
+      const int64_t channels = network_.graph.shape({node})[0];
+      const FusedPlace& place = network_.plan.places[at(node)];
       if (place.buffer != next.buffer || place.first_channel != next.first_channel) {
         output.narrow(1, channel, channels).copy_(values_[at(node)]);
       }
@@ -290,7 +263,7 @@ class TypedSteps final : public FusedNetwork::Steps {
 
   void run_operator(const PreparedStep<T>& prepared) {
     const FusedStep& step = prepared.step;
-    const NodeRun run{.node = graph_.node({step.node}),
+    const NodeRun run{.node = network_.graph.node({step.node}),
                       .step = prepared.tensors,
                       .inputs = step.inputs,
                       .values = values_,
@@ -302,16 +275,130 @@ class TypedSteps final : public FusedNetwork::Steps {
     keep(step.output, step.relu ? at::relu(value) : value);
   }
 
-  const bool any_size_;
-  Graph graph_;
-  const ConvolutionAlgorithm algorithm_;
-  FusedPlan plan_;
-  std::vector<PreparedStep<T>> steps_;
-  // Of the pass that runs.
-  int64_t batch_ = 0;
+  PreparedNetwork<T>& network_;
+  const int64_t batch_;
   std::vector<at::Tensor> values_;  // by node
-  std::vector<int64_t> strides_;    // by node: floats from one pixel to the next
+  std::vector<int64_t> strides_;    // by node: values from one pixel to the next
   std::vector<at::Tensor> buffers_;
+};
+
+}  // namespace
+
+class FusedNetwork::Steps {
+ public:
+  virtual ~Steps() = default;
+  virtual std::vector<at::Tensor> forward(const at::Tensor& images) = 0;
+};
+
+namespace {
+
+template <typename T>
+class TypedSteps final : public FusedNetwork::Steps {
+ public:
+  TypedSteps(const Network& network, const FusedOptions& options)
+      : any_size_(options.any_size),
+        network_{.graph = network.graph(),
+                 .algorithm = network.execution().convolution,
+                 .plan = fused_plan(network.graph(), {.outputs = options.every_output
+                                                          ? network.graph().outputs().size()
+                                                          : 1})} {
+    network_.prefix = prefix_of_large_values(network_.graph, network_.plan);
+    for (const FusedStep& step : network_.plan.steps) {
+      network_.steps.push_back(prepare(network, step));
+    }
+  }
+
+  std::vector<at::Tensor> forward(const at::Tensor& images) override {
+    take_size_of(images);
+    const Shape& shape = network_.graph.input_shape();
+    if (images.dim() < 1 || images.sizes().slice(1) != at::IntArrayRef(shape)) {
+      throw ShapeError(fmt::format("[input] needs (N, {}, got {}", to_string(shape).substr(1),
+                                   to_string(images.sizes().vec())));
+    }
+    const at::NoGradGuard no_grad;
+    FusedPass<T> pass(network_, images.size(0));
+    size_t done = 0;
+    const int64_t some = images_at_a_time();
+    if (images.size(0) > some * at::get_num_threads()) {
+      pass.take_buffer(network_.prefix.buffer, run_prefix(images, some));
+      pass.take_values(network_.prefix.buffer, network_.prefix.steps);
+      done = network_.prefix.steps;
+    } else {
+      pass.take_images(images);
+    }
+    pass.run(done, network_.steps.size());
+    std::vector<at::Tensor> results;
+    for (const int64_t node : network_.plan.results) {
+      results.push_back(pass.value(node).to(at::kFloat));
+    }
+    return results;
+  }
+
+ private:
+  // Of the prefix: so many that the values of one operator fill a core's cache.
+  int64_t images_at_a_time() const {
+    const auto bytes = network_.prefix.values * static_cast<int64_t>(sizeof(T));
+    if (bytes == 0) return std::numeric_limits<int32_t>::max();
+    return std::max<int64_t>(1, kernels::cache_size() / 2 / bytes);
+  }
+
+  // Each thread takes some images after the other. Returns what later steps read.
+  at::Tensor run_prefix(const at::Tensor& images, int64_t some) {
+    const int64_t count = images.size(0);
+    const at::Tensor all = new_buffer<T>(count, network_.plan.buffers[at(network_.prefix.buffer)]);
+    at::parallel_for(0, (count - 1) / some + 1, 1, [&](int64_t begin, int64_t end) {
+      const at::NoGradGuard no_grad;
+      for (int64_t first = begin * some; first < std::min(count, end * some); first += some) {
+        const int64_t batch = std::min(some, count - first);
+        FusedPass<T> pass(network_, batch);
+        pass.take_images(images.narrow(0, first, batch));
+        pass.take_buffer(network_.prefix.buffer, all.narrow(0, first, batch));
+        pass.run(0, network_.prefix.steps);
+      }
+    });
+    return all;
+  }
+
+  PreparedStep<T> prepare(const Network& network, const FusedStep& step) const {
+    PreparedStep<T> prepared{.step = step};
+    if (const auto* conv = std::get_if<Conv2d>(&network_.op(step.node))) {
+      FoldedConvolution& folded = prepared.folded;
+      folded = fold(network, step.node, step.norm);
+      if (conv->groups == 1) {
+        prepared.convolution.emplace(
+            kernels::KernelUse::kOutput, network_.algorithm,
+            typename PackedConvolution<T>::Layer{
+                .conv = *conv, .weight = folded.weight, .scale = folded.scale});
+      }
+    } else {
+      prepared.tensors = node_tensors(network, step.node);
+    }
+    if (std::holds_alternative<Linear>(network_.op(step.node))) {
+      for (auto& [name, tensor] : prepared.tensors.tensors) tensor = tensor.to(kScalarType<T>);
+    }
+    const bool is_norm = std::holds_alternative<BatchNorm2d>(network_.op(step.node));
+    if (is_norm || step.input_norm.has_value()) {
+      const Affine norm = running_affine(network, step.input_norm.value_or(step.node));
+      prepared.norm = {norm.scale.to(at::kFloat), norm.shift.to(at::kFloat)};
+    }
+    return prepared;
+  }
+
+  // The steps stay what they are; only the sizes of what they write change.
+  void take_size_of(const at::Tensor& images) {
+    const Shape& own = network_.graph.input_shape();
+    if (!any_size_ || images.dim() != 4 || own.size() != 3) return;
+    if (images.size(2) == own[1] && images.size(3) == own[2]) return;
+    network_.graph = part_of(network_.graph, {.input = {own[0], images.size(2), images.size(3)}});
+    network_.plan = fused_plan(network_.graph, {.outputs = network_.plan.results.size()});
+    network_.prefix = prefix_of_large_values(network_.graph, network_.plan);
+    for (size_t i = 0; i < network_.steps.size(); ++i) {
+      network_.steps[i].step = network_.plan.steps[i];
+    }
+  }
+
+  const bool any_size_;
+  PreparedNetwork<T> network_;
 };
 
 }  // namespace

@@ -145,8 +145,12 @@ class Planner {
   void place_values() {
     plan_.places.resize(graph_.nodes().size());
     place(0);
+    find_readers();
     for (auto step = plan_.steps.rbegin(); step != plan_.steps.rend(); ++step) {
       place(step->output);
+      if (can_write_over_shortcut(*step)) {
+        plan_.places[at(*step->shortcut)] = plan_.places[at(step->output)];
+      }
       if (get<Concat>(step->node) == nullptr) continue;
       FusedPlace next = plan_.places[at(step->output)];
       for (const int64_t input : step->inputs) {
@@ -155,6 +159,29 @@ class Planner {
         next.first_channel += graph_.shape({input})[0];
       }
     }
+  }
+
+  void find_readers() {
+    last_reader_.assign(graph_.nodes().size(), -1);
+    makers_.assign(graph_.nodes().size(), -1);
+    for (const FusedStep& step : plan_.steps) {
+      makers_[at(step.output)] = step.node;
+      for (const int64_t input : step.inputs) last_reader_[at(input)] = step.node;
+      if (step.shortcut.has_value()) last_reader_[at(*step.shortcut)] = step.node;
+    }
+    for (const int64_t end : ends_) last_reader_[at(source_[at(end)])] = kNever;
+  }
+
+  // Where nothing else reads it any more, and it is memory of its own.
+  bool can_write_over_shortcut(const FusedStep& step) const {
+    if (!step.shortcut.has_value() || get<Conv2d>(step.node)->groups != 1) return false;
+    const int64_t shortcut = *step.shortcut;
+    const int64_t maker = makers_[at(shortcut)];
+    if (maker < 0 || plan_.places[at(shortcut)].buffer >= 0) return false;
+    const bool own = get<Conv2d>(maker) != nullptr || get<BatchNorm2d>(maker) != nullptr ||
+                     get<MaxPool2d>(maker) != nullptr || get<AvgPool2d>(maker) != nullptr;
+    return own && last_reader_[at(shortcut)] == step.node &&
+           std::ranges::find(step.inputs, shortcut) == step.inputs.end();
   }
 
   void place(int64_t node) {
@@ -191,10 +218,60 @@ class Planner {
   std::vector<int64_t> done_at_;  // the operator behind which a value is there
   std::vector<bool> absorbed_;
   std::map<int64_t, int64_t> input_norms_;  // by convolution
+  std::vector<int64_t> makers_;             // by value: the operator of the step that writes it
+  std::vector<int64_t> last_reader_;        // and of the last one that reads it
   FusedPlan plan_;
 };
 
+// Where each buffer is written first.
+std::vector<size_t> first_steps(const FusedPlan& plan) {
+  std::vector<size_t> first(plan.buffers.size(), plan.steps.size());
+  for (size_t i = plan.steps.size(); i-- > 0;) {
+    const FusedPlace& place = plan.places[static_cast<size_t>(plan.steps[i].output)];
+    first[static_cast<size_t>(place.buffer)] = i;
+  }
+  first[static_cast<size_t>(plan.places[0].buffer)] = 0;
+  return first;
+}
+
+int64_t values_of(const Graph& graph, const FusedStep& step) {
+  int64_t values = volume(graph.shape({step.output}));
+  for (const int64_t input : step.inputs) values += volume(graph.shape({input}));
+  return values + (step.shortcut.has_value() ? volume(graph.shape({*step.shortcut})) : 0);
+}
+
+int64_t kernel_values(const Graph& graph, const FusedStep& step) {
+  const Op& op = graph.node({step.node}).op;
+  if (const auto* linear = std::get_if<Linear>(&op)) {
+    return linear->out_features * volume(graph.shape({step.inputs[0]}));
+  }
+  const auto* conv = std::get_if<Conv2d>(&op);
+  if (conv == nullptr) return 0;
+  const int64_t values = conv->out_channels * (graph.shape({step.inputs[0]})[0] / conv->groups) *
+         conv->kernel_size.height * conv->kernel_size.width;
+  return (conv->kernel_size == 3 && conv->stride == 1 && conv->groups == 1) ? 4 * values : values;
+}
+
 }  // namespace
+
+FusedPrefix prefix_of_large_values(const Graph& graph, const FusedPlan& plan) {
+  const std::vector<size_t> first = first_steps(plan);
+  FusedPrefix prefix;
+  std::vector<int64_t> open;  // buffers that are written and still needed
+  int64_t most = 0;
+  for (size_t i = 0; i < plan.steps.size(); ++i) {
+    const FusedStep& step = plan.steps[i];
+    const int64_t values = values_of(graph, step);
+    if (kernel_values(graph, step) > values) break;
+    most = std::max(most, values);
+    for (size_t b = 0; b < first.size(); ++b) {
+      if (first[b] == i) open.push_back(static_cast<int64_t>(b));
+    }
+    for (const int64_t buffer : step.free_after) std::erase(open, buffer);
+    if (open.size() == 1) prefix = {.steps = i + 1, .buffer = open.front(), .values = most};
+  }
+  return prefix;
+}
 
 FusedPlan fused_plan(const Graph& graph, const FusedPlanOptions& options) {
   return Planner(graph, options).plan();

@@ -40,4 +40,13 @@ struct FusedPlanOptions {
 };
 FusedPlan fused_plan(const Graph& graph, const FusedPlanOptions& options = {});
 
+/// A plan's first steps, whose values are many and kernels few: values of one image after the
+/// other stay in the cache, and kernels are read again for each.
+struct FusedPrefix {
+  size_t steps = 0;
+  int64_t buffer = -1;  ///< all that later steps read of it
+  int64_t values = 0;   ///< the most that a step reads and writes of an image
+};
+FusedPrefix prefix_of_large_values(const Graph& graph, const FusedPlan& plan);
+
 }  // namespace striate

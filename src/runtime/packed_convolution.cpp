@@ -72,16 +72,17 @@ void PackedConvolution<T>::run(const at::Tensor& images,
                                kernels::DirectConvolution<T> convolution) {
   const ConvolutionShape s = direct_shape(conv_, images);
   if (convolution.scale == nullptr && takes_winograd(s)) {
-    if (!winograd_.defined()) winograd_ = winograd_pack(use_, weight_, scale_);
+    const at::Tensor& packed =
+        winograd_.get([&] { return winograd_pack(use_, weight_, scale_); });
     return winograd_convolve<T>(winograd_shape(s), {.input = convolution.input,
                                                     .input_stride = convolution.input_stride,
-                                                    .packed = data<float>(winograd_),
+                                                    .packed = data<float>(packed),
                                                     .epilogue = convolution.epilogue,
                                                     .output = convolution.output,
                                                     .output_stride = convolution.output_stride});
   }
-  if (!direct_.defined()) direct_ = direct_pack<T>(use_, s, weight_, scale_);
-  convolution.packed = data<T>(direct_);
+  convolution.packed =
+      data<T>(direct_.get([&] { return direct_pack<T>(use_, s, weight_, scale_); }));
   direct_convolve<T>(s, convolution);
 }
 

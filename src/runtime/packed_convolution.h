@@ -2,6 +2,9 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <memory>
+#include <mutex>
+
 #include "kernels/direct_convolution.h"
 #include "striate/graph/ops.h"
 #include "striate/runtime/execution.h"
@@ -11,6 +14,20 @@ namespace striate {
 /// Whether a convolution's gradient of its input is a convolution itself: of stride 1, by turned
 /// kernels.
 bool has_gradient_convolution(const Conv2d& conv);
+
+/// Kernels that are packed when they are first needed, by the thread that comes first.
+class PackedOnce {
+ public:
+  template <typename Pack>
+  const at::Tensor& get(const Pack& pack) {
+    std::call_once(*once_, [&] { packed_ = pack(); });
+    return packed_;
+  }
+
+ private:
+  std::unique_ptr<std::once_flag> once_ = std::make_unique<std::once_flag>();
+  at::Tensor packed_;
+};
 
 /// A convolution without groups, whose kernels are packed when they are first needed: for
 /// Winograd's algorithm where that is faster, or else as a matrix product. It is the layer's own or
@@ -26,7 +43,8 @@ class PackedConvolution {
   };
   PackedConvolution(kernels::KernelUse use, ConvolutionAlgorithm algorithm, Layer layer);
 
-  /// All outputs, by all threads; the same bits for any number of them.
+  /// All outputs, by all threads; the same bits for any number of them. Several threads may call
+  /// it.
   /// @param images  what it reads, (N, C, H, W); its memory and strides stand in `convolution`.
   /// @param convolution  all but what is packed; where inputs are scaled first, kernels are 1x1.
   void run(const at::Tensor& images, kernels::DirectConvolution<T> convolution);
@@ -39,8 +57,8 @@ class PackedConvolution {
   Conv2d conv_;  // the one that runs
   at::Tensor weight_;
   at::Tensor scale_;
-  at::Tensor direct_;  // packed, or undefined
-  at::Tensor winograd_;
+  PackedOnce direct_;
+  PackedOnce winograd_;
 };
 
 }  // namespace striate

@@ -168,6 +168,24 @@ std::vector<ConvolutionShape> shapes() {
           square(1, 10, 1024, 32, 1, 1, 0), unlike};
 }
 
+// Those, and what tiles read otherwise: stacks of images in one go and in several, with strides,
+// blocks of rows that are not whole, more channels than are finished at a time; pixels under the
+// kernel that do not lie beside each other.
+std::vector<ConvolutionShape> half_shapes() {
+  std::vector<ConvolutionShape> all = shapes();
+  all.push_back(square(3, 7, 64, 96, 1, 1, 0));
+  all.push_back(square(3, 9, 32, 40, 3, 1, 1));
+  all.push_back(square(2, 13, 48, 33, 3, 2, 1));
+  all.push_back(square(1, 6, 32, 300, 3, 1, 1));
+  all.push_back(square(1, 50, 64, 32, 3, 1, 1));
+  all.push_back(square(2, 8, 16, 20, 5, 3, 2));
+  ConvolutionShape wide = square(1, 12, 40, 35, 3, 1, 2);
+  wide.dilation_height = 2;
+  wide.dilation_width = 2;
+  all.push_back(wide);
+  return all;
+}
+
 class DirectConvolutionTest : public testing::TestWithParam<int64_t> {};
 
 // How far values are from the definition, relatively; none may stand between pixels.
@@ -207,17 +225,21 @@ TEST_P(DirectConvolutionTest, EqualsTheDefinition) {
 // batch-norm.
 TEST_P(DirectConvolutionTest, EqualsTheDefinitionInBFloat16) {
   const OnlyTarget only(GetParam());
-  for (const ConvolutionShape& s : shapes()) {
+  for (const ConvolutionShape& s : half_shapes()) {
     Case c{.shape = s};
     for (auto* values : {&c.input, &c.kernels, &c.residual}) {
       for (float& value : *values) value = rounded(value);
     }
-    for (const bool whole : {false, true}) {
-      SCOPED_TRACE(testing::Message() << s.height << "x" << s.width << ", " << s.in_channels
-                                      << " to " << s.out_channels << (whole ? ", whole" : ""));
-      const std::vector<float> output = convolve<BFloat16>(c, whole, s.rows() / 2);
-      EXPECT_LT(error_of(c, whole, output), whole ? 5e-3 : 2.5e-3);
-      EXPECT_EQ(output, convolve<BFloat16>(c, whole, 1 % s.rows()));
+    for (const bool tiles : ways_to_multiply()) {
+      const TilesAllowed allowed(tiles);
+      for (const bool whole : {false, true}) {
+        SCOPED_TRACE(testing::Message()
+                     << s.height << "x" << s.width << ", " << s.in_channels << " to "
+                     << s.out_channels << (whole ? ", whole" : "") << (tiles ? ", tiles" : ""));
+        const std::vector<float> output = convolve<BFloat16>(c, whole, s.rows() / 2);
+        EXPECT_LT(error_of(c, whole, output), whole ? 5e-3 : 2.5e-3);
+        EXPECT_EQ(output, convolve<BFloat16>(c, whole, 1 % s.rows()));
+      }
     }
   }
 }
@@ -230,6 +252,51 @@ TEST_P(DirectConvolutionTest, KeepsWhatIsNotANumber) {
   const std::vector<float> output = convolve(c, true, 1);
   EXPECT_TRUE(std::isnan(output[0]));
   EXPECT_FALSE(std::isnan(output[static_cast<size_t>(c.output_stride)]));
+}
+
+// What is added may lie where outputs go, also where sums are kept there in parts.
+TEST_P(DirectConvolutionTest, WritesOverWhatItAdds) {
+  const OnlyTarget only(GetParam());
+  const auto check = []<typename T>(const Case& c, T) {
+    const ConvolutionShape& s = c.shape;
+    const std::vector<T> input = as<T>(c.input);
+    std::vector<T> packed(static_cast<size_t>(kernels::direct_packed_size<T>(s)));
+    const int64_t panels = (s.out_channels - 1) / kernels::direct_panel() + 1;
+    kernels::direct_pack<T>(s, {c.kernels.data()}, packed.data(), 0, panels);
+    std::vector<T> scratch(static_cast<size_t>(kernels::direct_scratch_size<T>(s)));
+    const std::vector<T> residual = as<T>(c.residual);
+    const auto convolved = [&](std::vector<T> output, const std::vector<T>& added) {
+      kernels::direct_convolve<T>(
+          s,
+          {.input = input.data(),
+           .input_stride = c.input_stride,
+           .packed = packed.data(),
+           .epilogue = {.bias = c.bias.data(),
+                        .residual = added.empty() ? output.data() : added.data(),
+                        .residual_stride = c.output_stride,
+                        .relu = true},
+           .output = output.data(),
+           .output_stride = c.output_stride},
+          0, s.rows(), 0, panels, scratch.data());
+      std::vector<float> values;
+      for (int64_t row = 0; row < s.rows(); ++row) {
+        for (int64_t k = 0; k < s.out_channels; ++k) {
+          values.push_back(as_float(output[static_cast<size_t>(row * c.output_stride + k)]));
+        }
+      }
+      return values;
+    };
+    EXPECT_EQ(convolved(residual, {}), convolved(residual, residual));
+  };
+  for (const ConvolutionShape& s : {square(1, 9, 64, 70, 3, 1, 1), square(1, 5, 300, 40, 3, 1, 1),
+                                    square(1, 6, 96, 96, 1, 1, 0)}) {
+    const Case c{.shape = s};
+    check(c, float());
+    for (const bool tiles : ways_to_multiply()) {
+      const TilesAllowed allowed(tiles);
+      check(c, BFloat16());
+    }
+  }
 }
 
 template <typename T>
@@ -265,7 +332,10 @@ TEST_P(DirectConvolutionTest, PacksTurnedKernels) {
     const kernels::ConvolutionKernels from{kernels.data(), scale.data(),
                                            kernels::KernelUse::kInputGradient};
     EXPECT_EQ(packed<float>(s, from), packed<float>(s, {turned.data()}));
-    EXPECT_EQ(packed<BFloat16>(s, from), packed<BFloat16>(s, {turned.data()}));
+    for (const bool tiles : ways_to_multiply()) {
+      const TilesAllowed allowed(tiles);
+      EXPECT_EQ(packed<BFloat16>(s, from), packed<BFloat16>(s, {turned.data()}));
+    }
   }
 }
 

@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "kernels/tiles.h"
+
 namespace striate {
 
 /// The instruction sets of this processor that kernels are compiled for.
@@ -32,5 +34,20 @@ class OnlyTarget {
   OnlyTarget(const OnlyTarget&) = delete;
   OnlyTarget& operator=(const OnlyTarget&) = delete;
 };
+
+/// While it lives, products of bfloat16 run on matrix tiles, where the processor has them, or
+/// don't.
+class TilesAllowed {
+ public:
+  explicit TilesAllowed(bool allowed) { kernels::allow_tiles(allowed); }
+  ~TilesAllowed() { kernels::allow_tiles(true); }
+  TilesAllowed(const TilesAllowed&) = delete;
+  TilesAllowed& operator=(const TilesAllowed&) = delete;
+};
+
+/// Without the tiles, and with them where the processor has them.
+inline std::vector<bool> ways_to_multiply() {
+  return kernels::multiplies_by_tiles() ? std::vector{false, true} : std::vector{false};
+}
 
 }  // namespace striate

@@ -1,0 +1,160 @@
+// The block of a matrix product of bfloat16 on the processor's matrix tiles (AMX): 32 rows by a
+// panel of 32 columns. Compiled once for each instruction set (Highway's foreach_target).
+#if defined(STRIATE_KERNELS_MULTIPLY_TILES_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef STRIATE_KERNELS_MULTIPLY_TILES_INL_H_
+#undef STRIATE_KERNELS_MULTIPLY_TILES_INL_H_
+#else
+#define STRIATE_KERNELS_MULTIPLY_TILES_INL_H_
+#endif
+
+#include <hwy/cache_control.h>
+#include <hwy/highway.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <span>
+
+#include "kernels/multiply-inl.h"
+
+// Whether the instruction set that is compiled for can have tiles.
+#undef STRIATE_TILES
+#if HWY_TARGET == HWY_AVX3 && defined(__x86_64__)
+#define STRIATE_TILES 1
+#else
+#define STRIATE_TILES 0
+#endif
+
+HWY_BEFORE_NAMESPACE();
+namespace striate::kernels {
+namespace HWY_NAMESPACE {
+
+// A tile has 16 rows of 64 bytes: 32 of the values that are summed over, or 16 sums.
+constexpr int64_t kTileRows = 16;
+constexpr int64_t kTileLength = 32;
+constexpr int64_t kTileBlockRows = 2 * kTileRows;
+
+#if STRIATE_TILES
+
+// While it lives, the thread's tiles are all whole ones.
+class Tiles {
+ public:
+  Tiles() {
+    struct alignas(64) Configuration {
+      uint8_t palette = 1;
+      uint8_t start_row = 0;
+      uint8_t reserved[14] = {};
+      uint16_t row_bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
+      uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
+    };
+    static constexpr Configuration kWhole;
+    asm volatile("ldtilecfg %0" ::"m"(kWhole));
+  }
+  ~Tiles() { asm volatile("tilerelease"); }
+  Tiles(const Tiles&) = delete;
+  Tiles& operator=(const Tiles&) = delete;
+};
+
+// Rows of values that are brought near while something else is computed.
+class Ahead {
+ public:
+  Ahead() = default;
+  // `times`: how often `fetch` will be called.
+  Ahead(const BFloat16* values, int64_t stride, int64_t rows, int64_t row_values, int64_t times)
+      : row_(reinterpret_cast<const uint8_t*>(values)),
+        stride_(stride * static_cast<int64_t>(sizeof(BFloat16))),
+        row_size_(row_values * static_cast<int64_t>(sizeof(BFloat16))),
+        rows_(rows),
+        lines_((rows * ((row_size_ + kLine - 1) / kLine) + times - 1) / times) {}
+
+  HWY_INLINE void fetch() {
+    for (int64_t i = 0; i < lines_ && rows_ > 0; ++i) {
+      hwy::Prefetch(row_ + done_);
+      done_ += kLine;
+      if (done_ < row_size_) continue;
+      done_ = 0;
+      row_ += stride_;
+      --rows_;
+    }
+  }
+
+ private:
+  static constexpr int64_t kLine = 64;
+
+  const uint8_t* row_ = nullptr;
+  int64_t stride_ = 0;
+  int64_t row_size_ = 0;
+  int64_t rows_ = 0;
+  int64_t lines_ = 0;
+  int64_t done_ = 0;
+};
+
+// What a row is multiplied with lies in pieces: piece t of row i at a + i * a_row + pieces[t].
+struct TileOperands {
+  const BFloat16* a;
+  int64_t a_row;
+  std::span<const int64_t> pieces;
+  int64_t piece_length;  // a multiple of kTileLength
+  const BFloat16* b;     // packed in pairs, a panel
+};
+
+// The sums of 32 or 16 rows and kPanel columns.
+template <int64_t rows>
+void multiply_tiles(const TileOperands& p, float* sums, int64_t sums_row, Ahead& inputs,
+                    Ahead& outputs) {
+  constexpr bool kTwo = rows == kTileBlockRows;
+  asm volatile("tilezero %tmm0\n\ttilezero %tmm1\n\ttilezero %tmm2\n\ttilezero %tmm3");
+  const int64_t a_row = p.a_row * static_cast<int64_t>(sizeof(BFloat16));
+  const int64_t b_row = 2 * kPanel * static_cast<int64_t>(sizeof(BFloat16));
+  const BFloat16* b = p.b;
+  for (const int64_t piece : p.pieces) {
+    const BFloat16* a = p.a + piece;
+    for (int64_t r = 0; r < p.piece_length; r += kTileLength, b += kTileLength * kPanel) {
+      if constexpr (kTwo) {
+        asm volatile(
+            "tileloadd (%[b],%[b_row],1), %%tmm6\n\t"
+            "tileloadd (%[a],%[a_row],1), %%tmm4\n\t"
+            "tileloadd 64(%[b],%[b_row],1), %%tmm7\n\t"
+            "tdpbf16ps %%tmm6, %%tmm4, %%tmm0\n\t"
+            "tileloadd (%[a2],%[a_row],1), %%tmm5\n\t"
+            "tdpbf16ps %%tmm7, %%tmm4, %%tmm1\n\t"
+            "tdpbf16ps %%tmm6, %%tmm5, %%tmm2\n\t"
+            "tdpbf16ps %%tmm7, %%tmm5, %%tmm3" ::[a] "r"(a + r),
+            [a2] "r"(a + r + kTileRows * p.a_row), [a_row] "r"(a_row), [b] "r"(b),
+            [b_row] "r"(b_row)
+            : "memory");
+      } else {
+        asm volatile(
+            "tileloadd (%[b],%[b_row],1), %%tmm6\n\t"
+            "tileloadd (%[a],%[a_row],1), %%tmm4\n\t"
+            "tileloadd 64(%[b],%[b_row],1), %%tmm7\n\t"
+            "tdpbf16ps %%tmm6, %%tmm4, %%tmm0\n\t"
+            "tdpbf16ps %%tmm7, %%tmm4, %%tmm1" ::[a] "r"(a + r),
+            [a_row] "r"(a_row), [b] "r"(b), [b_row] "r"(b_row)
+            : "memory");
+      }
+      inputs.fetch();
+      outputs.fetch();
+    }
+  }
+  const int64_t row_bytes = sums_row * static_cast<int64_t>(sizeof(float));
+  asm volatile(
+      "tilestored %%tmm0, (%[sums],%[row],1)\n\t"
+      "tilestored %%tmm1, 64(%[sums],%[row],1)" ::[sums] "r"(sums),
+      [row] "r"(row_bytes)
+      : "memory");
+  if constexpr (kTwo) {
+    asm volatile(
+        "tilestored %%tmm2, (%[sums],%[row],1)\n\t"
+        "tilestored %%tmm3, 64(%[sums],%[row],1)" ::[sums] "r"(sums + kTileRows * sums_row),
+        [row] "r"(row_bytes)
+        : "memory");
+  }
+}
+
+#endif
+
+}  // namespace HWY_NAMESPACE
+}  // namespace striate::kernels
+HWY_AFTER_NAMESPACE();
+
+#endif
