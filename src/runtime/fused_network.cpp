@@ -119,7 +119,8 @@ class FusedPass {
   }
 
   bool shares_its_buffer(int64_t node) const {
-    return network_.plan.buffers[at(network_.plan.places[at(node)].buffer)] != network_.graph.shape({node});
+    return network_.plan.buffers[at(network_.plan.places[at(node)].buffer)] !=
+           network_.graph.shape({node});
   }
 
   // A value that LibTorch made becomes a node's.
@@ -178,8 +179,7 @@ class FusedPass {
     const at::Tensor weight = scaled_weight(folded).to(kScalarType<T>);
     if (std::is_same_v<T, float> && network_.algorithm != ConvolutionAlgorithm::kDirect &&
         !step.shortcut.has_value() && can_be_grouped(conv, input(step))) {
-      const at::Tensor& packed =
-          prepared.grouped.get([&] { return pack_grouped(conv, weight); });
+      const at::Tensor& packed = prepared.grouped.get([&] { return pack_grouped(conv, weight); });
       return keep(step.output,
                   grouped_convolve(conv, input(step),
                                    {.packed = packed, .bias = folded.bias, .relu = step.relu}));
@@ -193,24 +193,37 @@ class FusedPass {
     keep(step.output, value);
   }
 
-  // One image: memory decides, and LibTorch's product reads it by one thread.
-  void run_linear(const PreparedStep<T>& prepared) {
+  // float32 of one image: memory decides, and LibTorch's product reads it by one thread. bfloat16
+  // is a convolution of images of one pixel.
+  void run_linear(PreparedStep<T>& prepared) {
     const FusedStep& step = prepared.step;
-    if (!std::is_same_v<T, float> || batch_ != 1) return run_operator(prepared);
+    if (std::is_same_v<T, float> && batch_ != 1) return run_operator(prepared);
     const at::Tensor x = input(step).contiguous();
-    const at::Tensor weight = prepared.tensors.tensors.at("weight").contiguous();
-    const auto bias = prepared.tensors.tensors.find("bias");
-    const at::Tensor y = at::empty({1, weight.size(0)}, at::kFloat);
-    const kernels::MatrixVector product = {
-        .matrix = weight.const_data_ptr<float>(),
-        .columns = weight.size(1),
-        .vector = x.const_data_ptr<float>(),
-        .bias = bias == prepared.tensors.tensors.end() ? nullptr : data_or_null(bias->second),
-        .relu = step.relu,
-        .result = y.data_ptr<float>()};
-    at::parallel_for(0, weight.size(0), 16, [&](int64_t begin, int64_t end) {
-      kernels::multiply_vector(product, begin, end);
-    });
+    const at::Tensor& weight = prepared.tensors.tensors.at("weight");
+    const auto found = prepared.tensors.tensors.find("bias");
+    const float* bias =
+        found == prepared.tensors.tensors.end() ? nullptr : data_or_null(found->second);
+    const at::Tensor y = at::empty({batch_, weight.size(0)}, kScalarType<T>);
+    if constexpr (std::is_same_v<T, float>) {
+      const at::Tensor matrix = weight.contiguous();
+      const kernels::MatrixVector product = {.matrix = data<T>(matrix),
+                                             .columns = weight.size(1),
+                                             .vector = data<T>(x),
+                                             .bias = bias,
+                                             .relu = step.relu,
+                                             .result = data<T>(y)};
+      at::parallel_for(0, weight.size(0), 16, [&](int64_t begin, int64_t end) {
+        kernels::multiply_vector(product, begin, end);
+      });
+    } else {
+      prepared.convolution->run(x.view({batch_, -1, 1, 1}),
+                                {.input = data<T>(x),
+                                 .input_stride = weight.size(1),
+                                 .packed = nullptr,
+                                 .epilogue = {.bias = bias, .relu = step.relu},
+                                 .output = data<T>(y),
+                                 .output_stride = weight.size(0)});
+    }
     keep(step.output, y);
   }
 
@@ -299,9 +312,9 @@ class TypedSteps final : public FusedNetwork::Steps {
       : any_size_(options.any_size),
         network_{.graph = network.graph(),
                  .algorithm = network.execution().convolution,
-                 .plan = fused_plan(network.graph(), {.outputs = options.every_output
-                                                          ? network.graph().outputs().size()
-                                                          : 1})} {
+                 .plan = fused_plan(
+                     network.graph(),
+                     {.outputs = options.every_output ? network.graph().outputs().size() : 1})} {
     network_.prefix = prefix_of_large_values(network_.graph, network_.plan);
     for (const FusedStep& step : network_.plan.steps) {
       network_.steps.push_back(prepare(network, step));
@@ -373,8 +386,15 @@ class TypedSteps final : public FusedNetwork::Steps {
     } else {
       prepared.tensors = node_tensors(network, step.node);
     }
-    if (std::holds_alternative<Linear>(network_.op(step.node))) {
-      for (auto& [name, tensor] : prepared.tensors.tensors) tensor = tensor.to(kScalarType<T>);
+    const auto* linear = std::get_if<Linear>(&network_.op(step.node));
+    if (linear != nullptr && !std::is_same_v<T, float>) {
+      const at::Tensor weight = prepared.tensors.tensors.at("weight");
+      prepared.convolution.emplace(
+          kernels::KernelUse::kOutput, ConvolutionAlgorithm::kDirect,
+          typename PackedConvolution<T>::Layer{
+              .conv = {.out_channels = weight.size(0), .kernel_size = 1},
+              .weight = weight.view({weight.size(0), weight.size(1), 1, 1}),
+              .scale = {}});
     }
     const bool is_norm = std::holds_alternative<BatchNorm2d>(network_.op(step.node));
     if (is_norm || step.input_norm.has_value()) {

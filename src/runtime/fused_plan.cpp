@@ -240,6 +240,7 @@ int64_t values_of(const Graph& graph, const FusedStep& step) {
   return values + (step.shortcut.has_value() ? volume(graph.shape({*step.shortcut})) : 0);
 }
 
+// As they are packed: Winograd's are four times as large.
 int64_t kernel_values(const Graph& graph, const FusedStep& step) {
   const Op& op = graph.node({step.node}).op;
   if (const auto* linear = std::get_if<Linear>(&op)) {
@@ -248,8 +249,9 @@ int64_t kernel_values(const Graph& graph, const FusedStep& step) {
   const auto* conv = std::get_if<Conv2d>(&op);
   if (conv == nullptr) return 0;
   const int64_t values = conv->out_channels * (graph.shape({step.inputs[0]})[0] / conv->groups) *
-         conv->kernel_size.height * conv->kernel_size.width;
-  return (conv->kernel_size == 3 && conv->stride == 1 && conv->groups == 1) ? 4 * values : values;
+                         conv->kernel_size.height * conv->kernel_size.width;
+  const bool winograd = conv->kernel_size == 3 && conv->stride == 1 && conv->groups == 1;
+  return winograd ? 4 * values : values;
 }
 
 }  // namespace

@@ -72,8 +72,7 @@ void PackedConvolution<T>::run(const at::Tensor& images,
                                kernels::DirectConvolution<T> convolution) {
   const ConvolutionShape s = direct_shape(conv_, images);
   if (convolution.scale == nullptr && takes_winograd(s)) {
-    const at::Tensor& packed =
-        winograd_.get([&] { return winograd_pack(use_, weight_, scale_); });
+    const at::Tensor& packed = winograd_.get([&] { return winograd_pack(use_, weight_, scale_); });
     return winograd_convolve<T>(winograd_shape(s), {.input = convolution.input,
                                                     .input_stride = convolution.input_stride,
                                                     .packed = data<float>(packed),

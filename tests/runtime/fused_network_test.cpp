@@ -50,6 +50,68 @@ TEST(FusedPlan, TakesNormsShortcutsAndReLUsIntoConvolutionsAndCopiesNothing) {
   EXPECT_EQ(place("grow").first_channel, 8);
 }
 
+// Large values and few kernels first, then small values and many kernels; two shortcuts.
+struct Narrowing {
+  Graph graph{"narrowing", {3, 128, 128}};
+  Value stem;
+  Value body;
+  Value wide;
+  Value both;
+
+  Narrowing() {
+    const Scope s(graph);
+    const Conv2d conv = {.out_channels = 16, .kernel_size = 3, .padding = 1};
+    const Conv2d pointwise = {.out_channels = 16, .kernel_size = 1};
+    stem = s.relu(s.conv2d("stem", graph.input(), conv));
+    body = s.relu(s.add(stem, s.conv2d("body2", s.conv2d("body1", stem, conv), conv)));
+    wide = s.conv2d("wide", body, pointwise);
+    both = s.relu(s.add(wide, s.conv2d("side", body, pointwise)));
+    const Value small = s.adaptive_avg_pool2d(both, {.output_size = 4});
+    const Value deep = s.conv2d("deep", small, {.out_channels = 64, .kernel_size = 3});
+    const Value pooled = s.adaptive_avg_pool2d(deep, {.output_size = 1});
+    graph.set_output("logits", s.linear("head", s.flatten(pooled), {.out_features = 5}));
+  }
+};
+
+TEST(FusedPlan, WritesOverShortcutsThatNothingReadsAfterwards) {
+  const Narrowing narrowing;
+  const FusedPlan plan = fused_plan(narrowing.graph);
+  const auto buffer = [&](Value value) {
+    return plan.places[static_cast<size_t>(value.node)].buffer;
+  };
+  EXPECT_EQ(buffer(narrowing.body), buffer(narrowing.stem));
+  EXPECT_EQ(buffer(narrowing.both), buffer(narrowing.wide));
+  EXPECT_NE(buffer(narrowing.both), buffer(narrowing.body));
+}
+
+TEST(FusedPlan, FindsTheFirstStepsWhoseValuesAreLarge) {
+  const Graph graph = Narrowing().graph;
+  const FusedPlan plan = fused_plan(graph);
+  const FusedPrefix prefix = prefix_of_large_values(graph, plan);
+  // stem, body1, body2, wide, side, pooling
+  EXPECT_EQ(prefix.steps, 6U);
+  EXPECT_EQ(graph.node({plan.steps[prefix.steps].node}).name, "deep");
+  EXPECT_EQ(prefix.buffer, plan.places[static_cast<size_t>(plan.steps[5].output)].buffer);
+  EXPECT_EQ(prefix.values, 3 * 16 * 128 * 128);
+}
+
+TEST(FusedNetwork, PredictsManyImagesAsEachByItself) {
+  at::manual_seed(1);
+  Network network(Narrowing().graph, 1);
+  network.eval();
+  const at::Tensor images = at::randn({9, 3, 128, 128});
+  for (const auto precision : {Precision::kFloat32, Precision::kBFloat16}) {
+    network.set_execution({.convolution = ConvolutionAlgorithm::kDirect, .precision = precision});
+    FusedNetwork fused(network);
+    const at::Tensor together = fused.forward(images);
+    EXPECT_TRUE(together.equal(fused.forward(images)));
+    for (int64_t i = 0; i < images.size(0); ++i) {
+      const at::Tensor alone = fused.forward(images.narrow(0, i, 1));
+      EXPECT_TRUE(at::allclose(together[i], alone[0], 1e-5, 1e-6)) << i;
+    }
+  }
+}
+
 TEST(FusedNetwork, IsTheSameForAnyNumberOfThreads) {
   at::manual_seed(1);
   Network network(small_graph(), 1);
