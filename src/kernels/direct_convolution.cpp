@@ -197,7 +197,8 @@ void multiply_panel(const ConvolutionShape& s, const DirectConvolution<float>& c
                       .a_sum = 1,
                       .b = c.packed + (panel * s.length() + part.begin) * kPanel,
                       .b_sum = kPanel,
-                      .length = part.length()};
+                      .length = part.length(),
+                      .next = c.packed + ((panel + 1) * s.length() + part.begin) * kPanel};
   if (starts && ends) {
     return multiply(
         p, rows, [&](int64_t i, V left, V right) { to.put(i, left, right); },
@@ -229,7 +230,8 @@ void multiply_half_panel(const ConvolutionShape& s, const DirectConvolution<BFlo
       HalfOperands<instruction>{.a = gathered.rows,
                                 .a_row = gathered.stride,
                                 .b = c.packed + panel * length * kPanel,
-                                .pairs = length / 2},
+                                .length = length / 2,
+                                .next = c.packed + (panel + 1) * length * kPanel},
       rows, [&](int64_t i, V left, V right) { to.put(i, left, right); },
       [&](int64_t i) { to.fetch(i); });
 }

@@ -7,6 +7,7 @@
 #define STRIATE_KERNELS_MULTIPLY_INL_H_
 #endif
 
+#include <hwy/cache_control.h>
 #include <hwy/highway.h>
 
 #include <algorithm>
@@ -63,11 +64,28 @@ struct Operands {
   const float* b;
   int64_t b_sum;
   int64_t length;
+  const float* next = nullptr;  // the b of the next product, densely packed, or null
+
+  // Of b, for each r.
+  static constexpr int64_t kStep = kPanel;
+};
+
+// What is brought near for later, a part with each r.
+template <typename T>
+struct PanelAhead {
+  const T* values;
+  int64_t step;
+
+  HWY_INLINE void fetch() {
+    hwy::Prefetch(values);
+    values += step;
+  }
 };
 
 // Calls `put(i, left, right)` with the sums of row i.
 template <int rows, typename Put>
-HWY_INLINE void multiply_rows(const Operands& p, int64_t first_row, const Put& put) {
+HWY_INLINE void multiply_rows(const Operands& p, int64_t first_row, PanelAhead<float> ahead,
+                              const Put& put) {
   const D d;
   V left[rows];
   V right[rows];
@@ -76,6 +94,7 @@ HWY_INLINE void multiply_rows(const Operands& p, int64_t first_row, const Put& p
   const float* a = p.a + first_row * p.a_row;
   const float* b = p.b;
   for (int64_t r = 0; r < p.length; ++r, a += p.a_sum, b += p.b_sum) {
+    ahead.fetch();
     const V b0 = hn::LoadU(d, b);
     const V b1 = hn::LoadU(d, b + kLanes);
 #pragma GCC unroll 16
@@ -96,7 +115,10 @@ struct HalfOperands {
   const BFloat16* a;
   int64_t a_row;
   const BFloat16* b;
-  int64_t pairs;
+  int64_t length;  // in pairs
+  const BFloat16* next;
+
+  static constexpr int64_t kStep = 2 * kPanel;
 };
 
 // sum += a0 b0 + a1 b1 for each lane's pairs.
@@ -117,7 +139,7 @@ HWY_INLINE void add_pairs(hn::Vec<Bits> a, hn::Vec<Bits> b, V& sum) {
 
 template <int rows, bool instruction, typename Put>
 HWY_INLINE void multiply_rows(const HalfOperands<instruction>& p, int64_t first_row,
-                              const Put& put) {
+                              PanelAhead<BFloat16> ahead, const Put& put) {
   const Bits d;
   V left[rows];
   V right[rows];
@@ -125,7 +147,8 @@ HWY_INLINE void multiply_rows(const HalfOperands<instruction>& p, int64_t first_
   for (int i = 0; i < rows; ++i) left[i] = right[i] = hn::Zero(D());
   const BFloat16* a = p.a + first_row * p.a_row;
   const auto* b = reinterpret_cast<const uint32_t*>(p.b);
-  for (int64_t r = 0; r < p.pairs; ++r, a += 2, b += kPanel) {
+  for (int64_t r = 0; r < p.length; ++r, a += 2, b += kPanel) {
+    ahead.fetch();
     const auto b0 = hn::LoadU(d, b);
     const auto b1 = hn::LoadU(d, b + kLanes);
 #pragma GCC unroll 16
@@ -141,24 +164,28 @@ HWY_INLINE void multiply_rows(const HalfOperands<instruction>& p, int64_t first_
   for (int i = 0; i < rows; ++i) put(first_row + i, left[i], right[i]);
 }
 
-template <int rows, typename AnyOperands, typename Put>
-void multiply_some_rows(const AnyOperands& p, int64_t first_row, int64_t count, const Put& put) {
+template <int rows, typename AnyOperands, typename T, typename Put>
+void multiply_some_rows(const AnyOperands& p, int64_t first_row, int64_t count, PanelAhead<T> ahead,
+                        const Put& put) {
   if constexpr (rows > 1) {
-    if (count < rows) return multiply_some_rows<rows - 1>(p, first_row, count, put);
+    if (count < rows) return multiply_some_rows<rows - 1>(p, first_row, count, ahead, put);
   }
-  multiply_rows<rows>(p, first_row, put);
+  multiply_rows<rows>(p, first_row, ahead, put);
 }
 
-// All rows of one panel, in blocks of about one size. Calls `fetch(i)` for each row of a block
-// before the block is computed.
+// All rows of one panel, in blocks of about one size, each of which brings a part of the next panel
+// near. Calls `fetch(i)` for each row of a block before the block is computed.
 template <typename AnyOperands, typename Put, typename Fetch>
 void multiply(const AnyOperands& p, int64_t rows, const Put& put, const Fetch& fetch) {
   const int64_t blocks = (rows + kRows - 1) / kRows;
+  PanelAhead ahead{.values = p.next == nullptr ? p.b : p.next,
+                   .step = p.next == nullptr ? 0 : AnyOperands::kStep / blocks};
   for (int64_t block = 0; block < blocks; ++block) {
     const int64_t first = rows * block / blocks;
     const int64_t count = rows * (block + 1) / blocks - first;
     for (int64_t i = 0; i < count; ++i) fetch(first + i);
-    multiply_some_rows<kRows>(p, first, count, put);
+    multiply_some_rows<kRows>(p, first, count, ahead, put);
+    ahead.values += ahead.step * p.length;
   }
 }
 

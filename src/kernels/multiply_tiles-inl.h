@@ -55,11 +55,11 @@ class Tiles {
 };
 
 // Rows of values that are brought near while something else is computed.
-class Ahead {
+class RowsAhead {
  public:
-  Ahead() = default;
+  RowsAhead() = default;
   // `times`: how often `fetch` will be called.
-  Ahead(const BFloat16* values, int64_t stride, int64_t rows, int64_t row_values, int64_t times)
+  RowsAhead(const BFloat16* values, int64_t stride, int64_t rows, int64_t row_values, int64_t times)
       : row_(reinterpret_cast<const uint8_t*>(values)),
         stride_(stride * static_cast<int64_t>(sizeof(BFloat16))),
         row_size_(row_values * static_cast<int64_t>(sizeof(BFloat16))),
@@ -99,8 +99,8 @@ struct TileOperands {
 
 // The sums of 32 or 16 rows and kPanel columns.
 template <int64_t rows>
-void multiply_tiles(const TileOperands& p, float* sums, int64_t sums_row, Ahead& inputs,
-                    Ahead& outputs) {
+void multiply_tiles(const TileOperands& p, float* sums, int64_t sums_row, RowsAhead& inputs,
+                    RowsAhead& outputs) {
   constexpr bool kTwo = rows == kTileBlockRows;
   asm volatile("tilezero %tmm0\n\ttilezero %tmm1\n\ttilezero %tmm2\n\ttilezero %tmm3");
   const int64_t a_row = p.a_row * static_cast<int64_t>(sizeof(BFloat16));

@@ -110,8 +110,9 @@ struct TileInput {
 
 // Brings near what the outputs of rows [begin, end) are added to, or where they go.
 template <typename Output>
-Ahead outputs_ahead(const DirectConvolution<BFloat16>& c, int64_t first, const Output& output,
-                    int64_t begin, int64_t end, int64_t channel, int64_t channels, int64_t times) {
+RowsAhead outputs_ahead(const DirectConvolution<BFloat16>& c, int64_t first, const Output& output,
+                        int64_t begin, int64_t end, int64_t channel, int64_t channels,
+                        int64_t times) {
   while (begin < end && output(begin) < 0) ++begin;
   while (begin < end && output(end - 1) < 0) --end;
   if (begin == end) return {};
@@ -139,10 +140,12 @@ void multiply_panels(const ConvolutionShape& s, const DirectConvolution<BFloat16
       const int64_t end = std::min(input.count, begin + kTileBlockRows);
       const BFloat16* rows = input.rows + begin * input.stride;
       const int64_t next = std::min(input.count, end + kTileBlockRows) - end;
-      Ahead inputs = input.near || group > panel_begin ? Ahead()
-                                                       : Ahead(rows + kTileBlockRows * input.stride,
-                                                               input.stride, next, length, times);
-      Ahead outputs = outputs_ahead(c, first, output, begin, end, group * kPanel, channels, times);
+      RowsAhead inputs =
+          input.near || group > panel_begin
+              ? RowsAhead()
+              : RowsAhead(rows + kTileBlockRows * input.stride, input.stride, next, length, times);
+      RowsAhead outputs =
+          outputs_ahead(c, first, output, begin, end, group * kPanel, channels, times);
       for (int64_t panel = group; panel < group_end; ++panel) {
         const TileOperands p = {.a = rows,
                                 .a_row = input.stride,

@@ -330,7 +330,8 @@ void convolve(const WinogradShape& s, const WinogradConvolution<T>& c, int64_t t
                         .a_sum = 1,
                         .b = c.packed + (point * out + panel * kPanel) * s.in_channels,
                         .b_sum = kPanel,
-                        .length = s.in_channels},
+                        .length = s.in_channels,
+                        .next = c.packed + (point * out + (panel + 1) * kPanel) * s.in_channels},
                tiles, [&](int64_t i, V left, V right) {
                  hn::StoreU(left, D(), sums + i * out);
                  hn::StoreU(right, D(), sums + i * out + kLanes);

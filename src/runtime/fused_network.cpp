@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
+#include <ATen/core/LegacyTypeDispatch.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -39,6 +40,12 @@ struct PreparedStep {
   std::optional<PackedConvolution<T>> convolution;  // of one without groups
   PackedOnce grouped;                               // kernels of one with groups
   Affine norm;  // in front of a convolution, or a batch-norm by itself; float32
+};
+
+// Operators record nothing, and do not ask whether they should.
+struct NoAutograd {
+  at::NoGradGuard no_grad;
+  at::AutoDispatchBelowADInplaceOrView no_dispatch;
 };
 
 template <typename T>
@@ -328,7 +335,7 @@ class TypedSteps final : public FusedNetwork::Steps {
       throw ShapeError(fmt::format("[input] needs (N, {}, got {}", to_string(shape).substr(1),
                                    to_string(images.sizes().vec())));
     }
-    const at::NoGradGuard no_grad;
+    const NoAutograd no_autograd;
     FusedPass<T> pass(network_, images.size(0));
     size_t done = 0;
     const int64_t some = images_at_a_time();
@@ -360,7 +367,7 @@ class TypedSteps final : public FusedNetwork::Steps {
     const int64_t count = images.size(0);
     const at::Tensor all = new_buffer<T>(count, network_.plan.buffers[at(network_.prefix.buffer)]);
     at::parallel_for(0, (count - 1) / some + 1, 1, [&](int64_t begin, int64_t end) {
-      const at::NoGradGuard no_grad;
+      const NoAutograd no_autograd;
       for (int64_t first = begin * some; first < std::min(count, end * some); first += some) {
         const int64_t batch = std::min(some, count - first);
         FusedPass<T> pass(network_, batch);
