@@ -40,9 +40,10 @@ BFloat16 rounded(float value) {
   return {static_cast<uint16_t>((bits + 0x7FFF + (bits >> 16 & 1)) >> 16)};
 }
 
-// A part of the kernels of a few output channels, which follow each other in a panel.
+// A part of the kernels of a few output channels, from `first` on in a panel.
 void pack_channels(const ConvolutionKernels& kernels, const Pieces&, int64_t length,
-                   const Part& part, int64_t channels, float* to) {
+                   const Part& part, int64_t first, int64_t channels, float* to) {
+  to += first;
   int64_t r = part.begin;
   for (; channels == kBlockSide && r + kBlockSide <= part.end; r += kBlockSide) {
     transpose_block(kernels.values + r, length, to + r * kPanel, kPanel, kernels.scale);
@@ -55,15 +56,20 @@ void pack_channels(const ConvolutionKernels& kernels, const Pieces&, int64_t len
   }
 }
 
-// Where channel c of a panel is packed: pairs of products side by side.
+// Where channel c of a panel is packed: pairs of products side by side, for tiles in whole ones.
 int64_t half_place(int64_t product, int64_t c) {
-  return (product / 2 * kPanel + c) * 2 + product % 2;
+  int64_t pair = product / 2 * kPanel + c;
+  if (takes_tiles()) {
+    const int64_t tile = product / kTileLength * 2 + c / kTileColumns;
+    pair = (tile * kTileRows + product % kTileLength / 2) * kTileColumns + c % kTileColumns;
+  }
+  return pair * 2 + product % 2;
 }
 
 void pack_channels(const ConvolutionKernels& kernels, const Pieces& pieces, int64_t length,
-                   const Part& part, int64_t channels, BFloat16* to) {
+                   const Part& part, int64_t first, int64_t channels, BFloat16* to) {
   for (int64_t r = part.begin; r < part.end; ++r) {
-    BFloat16* at = to + half_place(pieces.place(r), 0);
+    BFloat16* at = to + half_place(pieces.place(r), first);
     for (int64_t c = 0; c < channels; ++c) {
       const float scale = kernels.scale == nullptr ? 1 : kernels.scale[c];
       at[2 * c] = rounded(scale * kernels.values[c * length + r]);
@@ -114,8 +120,7 @@ void pack(const ConvolutionShape& s, const ConvolutionKernels& kernels, T* packe
         const int64_t channel = panel * kPanel + k;
         pack_channels({kernels.values + channel * length,
                        kernels.scale == nullptr ? nullptr : kernels.scale + channel},
-                      pieces<T>(s), length, {begin, end}, std::min(kBlockSide, count - k),
-                      to + (kHalf<T> ? 2 : 1) * k);
+                      pieces<T>(s), length, {begin, end}, k, std::min(kBlockSide, count - k), to);
       }
     }
   }

@@ -177,6 +177,7 @@ void multiply_some_rows(const AnyOperands& p, int64_t first_row, int64_t count, 
 // near. Calls `fetch(i)` for each row of a block before the block is computed.
 template <typename AnyOperands, typename Put, typename Fetch>
 void multiply(const AnyOperands& p, int64_t rows, const Put& put, const Fetch& fetch) {
+  if (rows == 0) return;
   const int64_t blocks = (rows + kRows - 1) / kRows;
   PanelAhead ahead{.values = p.next == nullptr ? p.b : p.next,
                    .step = p.next == nullptr ? 0 : AnyOperands::kStep / blocks};

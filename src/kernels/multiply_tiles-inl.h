@@ -31,6 +31,7 @@ namespace HWY_NAMESPACE {
 // A tile has 16 rows of 64 bytes: 32 of the values that are summed over, or 16 sums.
 constexpr int64_t kTileRows = 16;
 constexpr int64_t kTileLength = 32;
+constexpr int64_t kTileColumns = 16;
 constexpr int64_t kTileBlockRows = 2 * kTileRows;
 
 #if STRIATE_TILES
@@ -94,7 +95,7 @@ struct TileOperands {
   int64_t a_row;
   std::span<const int64_t> pieces;
   int64_t piece_length;  // a multiple of kTileLength
-  const BFloat16* b;     // packed in pairs, a panel
+  const BFloat16* b;     // a packed panel: the left tile and the right one of each kTileLength
 };
 
 // The sums of 32 or 16 rows and kPanel columns.
@@ -104,7 +105,7 @@ void multiply_tiles(const TileOperands& p, float* sums, int64_t sums_row, RowsAh
   constexpr bool kTwo = rows == kTileBlockRows;
   asm volatile("tilezero %tmm0\n\ttilezero %tmm1\n\ttilezero %tmm2\n\ttilezero %tmm3");
   const int64_t a_row = p.a_row * static_cast<int64_t>(sizeof(BFloat16));
-  const int64_t b_row = 2 * kPanel * static_cast<int64_t>(sizeof(BFloat16));
+  constexpr int64_t b_row = 64;
   const BFloat16* b = p.b;
   for (const int64_t piece : p.pieces) {
     const BFloat16* a = p.a + piece;
@@ -113,7 +114,7 @@ void multiply_tiles(const TileOperands& p, float* sums, int64_t sums_row, RowsAh
         asm volatile(
             "tileloadd (%[b],%[b_row],1), %%tmm6\n\t"
             "tileloadd (%[a],%[a_row],1), %%tmm4\n\t"
-            "tileloadd 64(%[b],%[b_row],1), %%tmm7\n\t"
+            "tileloadd 1024(%[b],%[b_row],1), %%tmm7\n\t"
             "tdpbf16ps %%tmm6, %%tmm4, %%tmm0\n\t"
             "tileloadd (%[a2],%[a_row],1), %%tmm5\n\t"
             "tdpbf16ps %%tmm7, %%tmm4, %%tmm1\n\t"
@@ -126,7 +127,7 @@ void multiply_tiles(const TileOperands& p, float* sums, int64_t sums_row, RowsAh
         asm volatile(
             "tileloadd (%[b],%[b_row],1), %%tmm6\n\t"
             "tileloadd (%[a],%[a_row],1), %%tmm4\n\t"
-            "tileloadd 64(%[b],%[b_row],1), %%tmm7\n\t"
+            "tileloadd 1024(%[b],%[b_row],1), %%tmm7\n\t"
             "tdpbf16ps %%tmm6, %%tmm4, %%tmm0\n\t"
             "tdpbf16ps %%tmm7, %%tmm4, %%tmm1" ::[a] "r"(a + r),
             [a_row] "r"(a_row), [b] "r"(b), [b_row] "r"(b_row)
