@@ -83,6 +83,13 @@ bool cache_holds_kernels(const ConvolutionShape& s) {
   return 2 * packed_size<T>(s) * static_cast<int64_t>(sizeof(T)) <= cache_size();
 }
 
+// Whether inputs are rows already, at one distance from each other.
+template <typename T>
+bool rows_lie_in_place(const ConvolutionShape& s, const DirectConvolution<T>& c) {
+  return s.is_pointwise() && s.stride_height == 1 && s.stride_width == 1 && s.pad_height == 0 &&
+         s.pad_width == 0 && c.scale == nullptr && packed_length<T>(s) == s.length();
+}
+
 // Where the kernel lies at one output pixel.
 template <typename T>
 struct Position {

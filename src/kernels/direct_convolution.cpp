@@ -126,14 +126,12 @@ void pack(const ConvolutionShape& s, const ConvolutionKernels& kernels, T* packe
   }
 }
 
-// Rows that lie at one distance from each other, and whose distance does not put them all into the
-// same lines of the cache, are read where they are.
+// Those whose distance does not put them all into the same lines of the cache are read where they
+// are.
 template <typename T>
 bool reads_in_place(const ConvolutionShape& s, const DirectConvolution<T>& c) {
   constexpr int64_t kLines = 4096 / static_cast<int64_t>(sizeof(T));
-  return s.is_pointwise() && s.stride_height == 1 && s.stride_width == 1 && s.pad_height == 0 &&
-         s.pad_width == 0 && c.scale == nullptr && packed_length<T>(s) == s.length() &&
-         (c.input_stride % kLines != 0 || s.rows() < kRows);
+  return rows_lie_in_place(s, c) && (c.input_stride % kLines != 0 || s.rows() < kRows);
 }
 
 // Rows of inputs under the kernel, at one distance from each other.

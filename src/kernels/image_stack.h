@@ -18,7 +18,7 @@ class ImageStack {
   static bool fits(const ConvolutionShape& shape);
 
   /// @param slack  places past the last output's that may be read
-  /// @param line_slack  values past a kernel's line that may be read
+  /// @param line_slack  values past a kernel's line that may be read: of the same image, or zero
   ImageStack(const ConvolutionShape& shape, int64_t slack, int64_t line_slack);
 
   /// Values that a stack for so many lines of outputs has.

@@ -36,7 +36,8 @@ int64_t gathered_tile_row(const ConvolutionShape& s) {
 }
 
 ImageStack image_stack(const ConvolutionShape& s) {
-  return {s, kTileBlockRows, kTileLength};
+  const Pieces p = pieces<BFloat16>(s);
+  return {s, kTileBlockRows, p.padded - p.length};
 }
 
 int64_t tile_scratch_size(const ConvolutionShape& s) {
@@ -193,9 +194,7 @@ void convolve_rows(const ConvolutionShape& s, const DirectConvolution<BFloat16>&
   static constexpr int64_t kWhole[] = {0};
   const int64_t length = packed_length<BFloat16>(s);
   const int64_t stride = gathered_tile_row(s);
-  const bool in_place = s.is_pointwise() && s.stride_height == 1 && s.stride_width == 1 &&
-                        s.pad_height == 0 && s.pad_width == 0 && c.scale == nullptr &&
-                        length == s.length();
+  const bool in_place = rows_lie_in_place(s, c);
   const int64_t most =
       std::max<int64_t>(1, tile_input_size(s) / stride / kTileBlockRows) * kTileBlockRows;
   for (int64_t first = row_begin; first < row_end;) {

@@ -14,15 +14,18 @@ namespace {
 
 #if defined(__x86_64__) && defined(__linux__)
 
+// And what rounds their sums to bfloat16.
 bool processor_has_tiles() {
   unsigned a = 0;
   unsigned b = 0;
   unsigned c = 0;
   unsigned d = 0;
-  constexpr unsigned kBFloat16Products = 1U << 22;
+  constexpr unsigned kTileProducts = 1U << 22;
   constexpr unsigned kTiles = 1U << 24;
-  constexpr unsigned kBoth = kBFloat16Products | kTiles;
-  return __get_cpuid_count(7, 0, &a, &b, &c, &d) != 0 && (d & kBoth) == kBoth;
+  constexpr unsigned kVectorRounding = 1U << 5;
+  const bool tiles =
+      __get_cpuid_count(7, 0, &a, &b, &c, &d) != 0 && (d & kTileProducts) != 0 && (d & kTiles) != 0;
+  return tiles && __get_cpuid_count(7, 1, &a, &b, &c, &d) != 0 && (a & kVectorRounding) != 0;
 }
 
 // Linux keeps the tiles of a process once it has asked for them.
@@ -53,8 +56,8 @@ bool multiplies_by_tiles() {
   return tiles_allowed && has_tiles();
 }
 
-void allow_tiles(bool allowed) {
-  tiles_allowed = allowed;
+bool allow_tiles(bool allowed) {
+  return tiles_allowed.exchange(allowed);
 }
 
 }  // namespace striate::kernels

@@ -7,7 +7,7 @@ namespace striate::kernels {
 bool multiplies_by_tiles();
 
 /// Allows the tiles, where the processor has them, or forbids them: to compare both ways. Kernels
-/// that were packed before do not fit afterwards.
-void allow_tiles(bool allowed);
+/// that were packed before do not fit afterwards. Returns what was so before.
+bool allow_tiles(bool allowed);
 
 }  // namespace striate::kernels

@@ -38,7 +38,8 @@ struct PreparedStep {
   NodeTensors tensors;  // of the operator, but for a convolution's
   FoldedConvolution folded;
   std::optional<PackedConvolution<T>> convolution;  // of one without groups
-  PackedOnce grouped;                               // kernels of one with groups
+  PackedOnce grouped;                               // kernels of one with groups, packed
+  PackedOnce grouped_weight;                        // or for LibTorch
   Affine norm;  // in front of a convolution, or a batch-norm by itself; float32
 };
 
@@ -59,7 +60,7 @@ struct PreparedNetwork {
   std::vector<PreparedStep<T>> steps = {};
 };
 
-size_t at(int64_t i) {
+size_t index(int64_t i) {
   return static_cast<size_t>(i);
 }
 
@@ -72,9 +73,11 @@ at::Tensor new_buffer(int64_t batch, const Shape& shape) {
 template <typename T>
 class FusedPass {
  public:
-  FusedPass(PreparedNetwork<T>& network, int64_t batch)
+  // `prefix_batch`: algorithms of the network's prefix are those for so many images.
+  FusedPass(PreparedNetwork<T>& network, int64_t batch, int64_t prefix_batch)
       : network_(network),
         batch_(batch),
+        prefix_batch_(prefix_batch),
         values_(network.graph.nodes().size()),
         strides_(network.graph.nodes().size()),
         buffers_(network.plan.buffers.size()) {}
@@ -82,30 +85,32 @@ class FusedPass {
   void take_images(const at::Tensor& images) { keep(0, images); }
 
   // A buffer is this memory.
-  void take_buffer(int64_t buffer, const at::Tensor& memory) { buffers_[at(buffer)] = memory; }
+  void take_buffer(int64_t buffer, const at::Tensor& memory) { buffers_[index(buffer)] = memory; }
 
   // Its values that earlier steps wrote are there.
   void take_values(int64_t buffer, size_t steps) {
     for (size_t i = 0; i < steps; ++i) {
       const int64_t node = network_.steps[i].step.output;
-      if (network_.plan.places[at(node)].buffer == buffer) open(node);
+      if (network_.plan.places[index(node)].buffer == buffer) open(node);
     }
   }
 
   void run(size_t first, size_t end) {
     for (size_t i = first; i < end; ++i) {
       PreparedStep<T>& step = network_.steps[i];
+      algorithm_batch_ = i < network_.prefix.steps ? prefix_batch_ : batch_;
       try {
         run(step);
       } catch (const c10::Error& error) {
         throw Error(fmt::format("[{}] {}", network_.graph.node({step.step.node}).name,
                                 error.what_without_backtrace()));
       }
-      for (const int64_t buffer : step.step.free_after) buffers_[at(buffer)].reset();
+      for (const int64_t buffer : step.step.free_after) buffers_[index(buffer)].reset();
+      for (const int64_t node : step.step.forget_after) values_[index(node)].reset();
     }
   }
 
-  const at::Tensor& value(int64_t node) const { return values_[at(node)]; }
+  const at::Tensor& value(int64_t node) const { return values_[index(node)]; }
 
  private:
   static constexpr Precision kPrecision =
@@ -115,18 +120,18 @@ class FusedPass {
 
   // Where a step's value is to be written.
   at::Tensor open(int64_t node) {
-    const FusedPlace& place = network_.plan.places[at(node)];
-    const Shape& whole = network_.plan.buffers[at(place.buffer)];
-    at::Tensor& buffer = buffers_[at(place.buffer)];
+    const FusedPlace& place = network_.plan.places[index(node)];
+    const Shape& whole = network_.plan.buffers[index(place.buffer)];
+    at::Tensor& buffer = buffers_[index(place.buffer)];
     const int64_t channels = network_.graph.shape({node})[0];
     if (!buffer.defined()) buffer = new_buffer<T>(batch_, whole);
-    values_[at(node)] = buffer.narrow(3, place.first_channel, channels).permute({0, 3, 1, 2});
-    strides_[at(node)] = whole[0];
-    return values_[at(node)];
+    values_[index(node)] = buffer.narrow(3, place.first_channel, channels).permute({0, 3, 1, 2});
+    strides_[index(node)] = whole[0];
+    return values_[index(node)];
   }
 
   bool shares_its_buffer(int64_t node) const {
-    return network_.plan.buffers[at(network_.plan.places[at(node)].buffer)] !=
+    return network_.plan.buffers[index(network_.plan.places[index(node)].buffer)] !=
            network_.graph.shape({node});
   }
 
@@ -135,13 +140,14 @@ class FusedPass {
     const at::Tensor typed = value.to(kScalarType<T>);
     const at::Tensor laid_out =
         typed.dim() == 4 ? typed.contiguous(kChannelsLast) : typed.contiguous();
-    if (shares_its_buffer(node) || buffers_[at(network_.plan.places[at(node)].buffer)].defined()) {
+    if (shares_its_buffer(node) ||
+        buffers_[index(network_.plan.places[index(node)].buffer)].defined()) {
       open(node).copy_(laid_out);
       return;
     }
-    buffers_[at(network_.plan.places[at(node)].buffer)] = laid_out;
-    values_[at(node)] = laid_out;
-    strides_[at(node)] = laid_out.size(1);
+    buffers_[index(network_.plan.places[index(node)].buffer)] = laid_out;
+    values_[index(node)] = laid_out;
+    strides_[index(node)] = laid_out.size(1);
   }
 
   void run(PreparedStep<T>& prepared) {
@@ -158,8 +164,8 @@ class FusedPass {
                op(prepared.step.node));
   }
 
-  const at::Tensor& input(const FusedStep& step) const { return values_[at(step.inputs[0])]; }
-  int64_t input_stride(const FusedStep& step) const { return strides_[at(step.inputs[0])]; }
+  const at::Tensor& input(const FusedStep& step) const { return values_[index(step.inputs[0])]; }
+  int64_t input_stride(const FusedStep& step) const { return strides_[index(step.inputs[0])]; }
 
   void run_convolution(PreparedStep<T>& prepared, const Conv2d& conv) {
     if (!prepared.convolution.has_value()) return run_grouped(prepared, conv);
@@ -167,35 +173,39 @@ class FusedPass {
     const at::Tensor output = open(step.output);
     Epilogue<T> epilogue = {.bias = data_or_null(prepared.folded.bias), .relu = step.relu};
     if (step.shortcut.has_value()) {
-      epilogue.residual = data<T>(values_[at(*step.shortcut)]);
-      epilogue.residual_stride = strides_[at(*step.shortcut)];
+      epilogue.residual = data<T>(values_[index(*step.shortcut)]);
+      epilogue.residual_stride = strides_[index(*step.shortcut)];
     }
-    prepared.convolution->run(input(step), {.input = data<T>(input(step)),
-                                            .input_stride = input_stride(step),
-                                            .scale = data_or_null(prepared.norm.scale),
-                                            .shift = data_or_null(prepared.norm.shift),
-                                            .packed = nullptr,
-                                            .epilogue = epilogue,
-                                            .output = data<T>(output),
-                                            .output_stride = strides_[at(step.output)]});
+    prepared.convolution->run(input(step),
+                              {.input = data<T>(input(step)),
+                               .input_stride = input_stride(step),
+                               .scale = data_or_null(prepared.norm.scale),
+                               .shift = data_or_null(prepared.norm.shift),
+                               .packed = nullptr,
+                               .epilogue = epilogue,
+                               .output = data<T>(output),
+                               .output_stride = strides_[index(step.output)]},
+                              algorithm_batch_);
   }
 
   void run_grouped(PreparedStep<T>& prepared, const Conv2d& conv) {
     const FusedStep& step = prepared.step;
     const FoldedConvolution& folded = prepared.folded;
-    const at::Tensor weight = scaled_weight(folded).to(kScalarType<T>);
     if (std::is_same_v<T, float> && network_.algorithm != ConvolutionAlgorithm::kDirect &&
         !step.shortcut.has_value() && can_be_grouped(conv, input(step))) {
-      const at::Tensor& packed = prepared.grouped.get([&] { return pack_grouped(conv, weight); });
+      const at::Tensor& packed =
+          prepared.grouped.get([&] { return pack_grouped(conv, scaled_weight(folded)); });
       return keep(step.output,
                   grouped_convolve(conv, input(step),
                                    {.packed = packed, .bias = folded.bias, .relu = step.relu}));
     }
+    const at::Tensor& weight =
+        prepared.grouped_weight.get([&] { return scaled_weight(folded).to(kScalarType<T>); });
     at::Tensor value = at::conv2d(
         input(step), weight, folded.bias.defined() ? folded.bias.to(kScalarType<T>) : folded.bias,
         {conv.stride.height, conv.stride.width}, {conv.padding.height, conv.padding.width},
         {conv.dilation.height, conv.dilation.width}, conv.groups);
-    if (step.shortcut.has_value()) value += values_[at(*step.shortcut)];
+    if (step.shortcut.has_value()) value += values_[index(*step.shortcut)];
     if (step.relu) at::relu_(value);
     keep(step.output, value);
   }
@@ -223,13 +233,14 @@ class FusedPass {
         kernels::multiply_vector(product, begin, end);
       });
     } else {
-      prepared.convolution->run(x.view({batch_, -1, 1, 1}),
+      prepared.convolution->run(x.view({batch_, weight.size(1), 1, 1}),
                                 {.input = data<T>(x),
                                  .input_stride = weight.size(1),
                                  .packed = nullptr,
                                  .epilogue = {.bias = bias, .relu = step.relu},
                                  .output = data<T>(y),
-                                 .output_stride = weight.size(0)});
+                                 .output_stride = weight.size(0)},
+                                algorithm_batch_);
     }
     keep(step.output, y);
   }
@@ -240,7 +251,7 @@ class FusedPass {
     const at::Tensor y = open(step.output);
     const int64_t channels = x.size(1);
     const int64_t x_stride = input_stride(step);
-    const int64_t y_stride = strides_[at(step.output)];
+    const int64_t y_stride = strides_[index(step.output)];
     const bool dense = x_stride == channels && y_stride == channels;
     at::parallel_for(0, x.size(0) * x.size(2) * x.size(3), 64, [&](int64_t begin, int64_t end) {
       const int64_t count = dense ? end - begin : 1;
@@ -262,19 +273,19 @@ class FusedPass {
     pool(op, {.input = input(step),
               .input_stride = input_stride(step),
               .output = output,
-              .output_stride = strides_[at(step.output)]});
+              .output_stride = strides_[index(step.output)]});
   }
 
   // Of a concatenation, most lies where it belongs.
   void copy_what_lies_elsewhere(const FusedStep& step) {
-    FusedPlace next = network_.plan.places[at(step.output)];
+    FusedPlace next = network_.plan.places[index(step.output)];
     const at::Tensor output = open(step.output);
     int64_t channel = 0;
     for (const int64_t node : step.inputs) {
       const int64_t channels = network_.graph.shape({node})[0];
-      const FusedPlace& place = network_.plan.places[at(node)];
+      const FusedPlace& place = network_.plan.places[index(node)];
       if (place.buffer != next.buffer || place.first_channel != next.first_channel) {
-        output.narrow(1, channel, channels).copy_(values_[at(node)]);
+        output.narrow(1, channel, channels).copy_(values_[index(node)]);
       }
       next.first_channel += channels;
       channel += channels;
@@ -297,6 +308,8 @@ class FusedPass {
 
   PreparedNetwork<T>& network_;
   const int64_t batch_;
+  const int64_t prefix_batch_;
+  int64_t algorithm_batch_ = 0;     // of the step that runs
   std::vector<at::Tensor> values_;  // by node
   std::vector<int64_t> strides_;    // by node: values from one pixel to the next
   std::vector<at::Tensor> buffers_;
@@ -336,10 +349,10 @@ class TypedSteps final : public FusedNetwork::Steps {
                                    to_string(images.sizes().vec())));
     }
     const NoAutograd no_autograd;
-    FusedPass<T> pass(network_, images.size(0));
+    const int64_t some = std::min(images_at_a_time(), images.size(0));
+    FusedPass<T> pass(network_, images.size(0), some);
     size_t done = 0;
-    const int64_t some = images_at_a_time();
-    if (images.size(0) > some * at::get_num_threads()) {
+    if (keeps_threads_busy(images.size(0), some)) {
       pass.take_buffer(network_.prefix.buffer, run_prefix(images, some));
       pass.take_values(network_.prefix.buffer, network_.prefix.steps);
       done = network_.prefix.steps;
@@ -362,15 +375,24 @@ class TypedSteps final : public FusedNetwork::Steps {
     return std::max<int64_t>(1, kernels::cache_size() / 2 / bytes);
   }
 
+  // Threads that take so many images at a time, and hardly wait for each other at the end.
+  static bool keeps_threads_busy(int64_t count, int64_t some) {
+    const int64_t threads = at::get_num_threads();
+    const int64_t chunks = some == 0 ? 0 : (count - 1) / some + 1;
+    const int64_t rounds = (chunks + threads - 1) / threads;
+    return chunks > threads && 4 * chunks >= 3 * rounds * threads;
+  }
+
   // Each thread takes some images after the other. Returns what later steps read.
   at::Tensor run_prefix(const at::Tensor& images, int64_t some) {
     const int64_t count = images.size(0);
-    const at::Tensor all = new_buffer<T>(count, network_.plan.buffers[at(network_.prefix.buffer)]);
+    const at::Tensor all =
+        new_buffer<T>(count, network_.plan.buffers[index(network_.prefix.buffer)]);
     at::parallel_for(0, (count - 1) / some + 1, 1, [&](int64_t begin, int64_t end) {
       const NoAutograd no_autograd;
       for (int64_t first = begin * some; first < std::min(count, end * some); first += some) {
         const int64_t batch = std::min(some, count - first);
-        FusedPass<T> pass(network_, batch);
+        FusedPass<T> pass(network_, batch, some);
         pass.take_images(images.narrow(0, first, batch));
         pass.take_buffer(network_.prefix.buffer, all.narrow(0, first, batch));
         pass.run(0, network_.prefix.steps);
@@ -400,7 +422,7 @@ class TypedSteps final : public FusedNetwork::Steps {
           kernels::KernelUse::kOutput, ConvolutionAlgorithm::kDirect,
           typename PackedConvolution<T>::Layer{
               .conv = {.out_channels = weight.size(0), .kernel_size = 1},
-              .weight = weight.view({weight.size(0), weight.size(1), 1, 1}),
+              .weight = weight.detach().view({weight.size(0), weight.size(1), 1, 1}),
               .scale = {}});
     }
     const bool is_norm = std::holds_alternative<BatchNorm2d>(network_.op(step.node));

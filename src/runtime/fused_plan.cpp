@@ -164,23 +164,32 @@ class Planner {
   void find_readers() {
     last_reader_.assign(graph_.nodes().size(), -1);
     makers_.assign(graph_.nodes().size(), -1);
+    aliased_.assign(graph_.nodes().size(), false);
     for (const FusedStep& step : plan_.steps) {
       makers_[at(step.output)] = step.node;
-      for (const int64_t input : step.inputs) last_reader_[at(input)] = step.node;
+      for (const int64_t input : step.inputs) {
+        last_reader_[at(input)] = step.node;
+        if (!writes_memory_of_its_own(step.node)) aliased_[at(input)] = true;
+      }
       if (step.shortcut.has_value()) last_reader_[at(*step.shortcut)] = step.node;
     }
     for (const int64_t end : ends_) last_reader_[at(source_[at(end)])] = kNever;
   }
 
-  // Where nothing else reads it any more, and it is memory of its own.
+  // What LibTorch computes may be a view of its input.
+  bool writes_memory_of_its_own(int64_t node) const {
+    if (const auto* conv = get<Conv2d>(node)) return conv->groups == 1;
+    return get<BatchNorm2d>(node) != nullptr || get<MaxPool2d>(node) != nullptr ||
+           get<AvgPool2d>(node) != nullptr || get<AdaptiveAvgPool2d>(node) != nullptr;
+  }
+
+  // Where nothing else reads that any more.
   bool can_write_over_shortcut(const FusedStep& step) const {
-    if (!step.shortcut.has_value() || get<Conv2d>(step.node)->groups != 1) return false;
+    if (!step.shortcut.has_value() || !writes_memory_of_its_own(step.node)) return false;
     const int64_t shortcut = *step.shortcut;
     const int64_t maker = makers_[at(shortcut)];
-    if (maker < 0 || plan_.places[at(shortcut)].buffer >= 0) return false;
-    const bool own = get<Conv2d>(maker) != nullptr || get<BatchNorm2d>(maker) != nullptr ||
-                     get<MaxPool2d>(maker) != nullptr || get<AvgPool2d>(maker) != nullptr;
-    return own && last_reader_[at(shortcut)] == step.node &&
+    return maker >= 0 && writes_memory_of_its_own(maker) && !aliased_[at(shortcut)] &&
+           plan_.places[at(shortcut)].buffer < 0 && last_reader_[at(shortcut)] == step.node &&
            std::ranges::find(step.inputs, shortcut) == step.inputs.end();
   }
 
@@ -207,6 +216,11 @@ class Planner {
       if (last_step[b] == std::ssize(plan_.steps)) continue;
       plan_.steps[at(last_step[b])].free_after.push_back(static_cast<int64_t>(b));
     }
+    for (int64_t node = 0; node < std::ssize(plan_.places); ++node) {
+      const int64_t buffer = plan_.places[at(node)].buffer;
+      if (buffer < 0 || last_step[at(buffer)] == std::ssize(plan_.steps)) continue;
+      plan_.steps[at(last_step[at(buffer)])].forget_after.push_back(node);
+    }
   }
 
   const Graph& graph_;
@@ -220,6 +234,7 @@ class Planner {
   std::map<int64_t, int64_t> input_norms_;  // by convolution
   std::vector<int64_t> makers_;             // by value: the operator of the step that writes it
   std::vector<int64_t> last_reader_;        // and of the last one that reads it
+  std::vector<bool> aliased_;               // by value: another one may lie in its memory
   FusedPlan plan_;
 };
 
@@ -240,7 +255,7 @@ int64_t values_of(const Graph& graph, const FusedStep& step) {
   return values + (step.shortcut.has_value() ? volume(graph.shape({*step.shortcut})) : 0);
 }
 
-// As they are packed: Winograd's are four times as large.
+// As they are packed: those that may be Winograd's are four times as large.
 int64_t kernel_values(const Graph& graph, const FusedStep& step) {
   const Op& op = graph.node({step.node}).op;
   if (const auto* linear = std::get_if<Linear>(&op)) {
@@ -270,7 +285,9 @@ FusedPrefix prefix_of_large_values(const Graph& graph, const FusedPlan& plan) {
       if (first[b] == i) open.push_back(static_cast<int64_t>(b));
     }
     for (const int64_t buffer : step.free_after) std::erase(open, buffer);
-    if (open.size() == 1) prefix = {.steps = i + 1, .buffer = open.front(), .values = most};
+    const bool of_images =
+        open.size() == 1 && plan.buffers[static_cast<size_t>(open.front())].size() == 3;
+    if (of_images) prefix = {.steps = i + 1, .buffer = open.front(), .values = most};
   }
   return prefix;
 }

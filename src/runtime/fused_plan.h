@@ -18,6 +18,7 @@ struct FusedStep {
   bool relu = false;                  ///< and a ReLU at the end
   int64_t output;                     ///< the node whose value it writes
   std::vector<int64_t> free_after;    ///< buffers whose last use is here
+  std::vector<int64_t> forget_after;  ///< the nodes whose values lie in them
 };
 
 /// Where a value lies: some channels of a buffer, so that what is concatenated needs no copy.
@@ -44,7 +45,7 @@ FusedPlan fused_plan(const Graph& graph, const FusedPlanOptions& options = {});
 /// other stay in the cache, and kernels are read again for each.
 struct FusedPrefix {
   size_t steps = 0;
-  int64_t buffer = -1;  ///< all that later steps read of it
+  int64_t buffer = -1;  ///< all that later steps read of it: (C, H, W)
   int64_t values = 0;   ///< the most that a step reads and writes of an image
 };
 FusedPrefix prefix_of_large_values(const Graph& graph, const FusedPlan& plan);

@@ -68,10 +68,12 @@ bool PackedConvolution<T>::takes_winograd(const ConvolutionShape& s) const {
 }
 
 template <typename T>
-void PackedConvolution<T>::run(const at::Tensor& images,
-                               kernels::DirectConvolution<T> convolution) {
+void PackedConvolution<T>::run(const at::Tensor& images, kernels::DirectConvolution<T> convolution,
+                               std::optional<int64_t> algorithm_batch) {
   const ConvolutionShape s = direct_shape(conv_, images);
-  if (convolution.scale == nullptr && takes_winograd(s)) {
+  ConvolutionShape decides = s;
+  decides.batch = algorithm_batch.value_or(s.batch);
+  if (convolution.scale == nullptr && takes_winograd(decides)) {
     const at::Tensor& packed = winograd_.get([&] { return winograd_pack(use_, weight_, scale_); });
     return winograd_convolve<T>(winograd_shape(s), {.input = convolution.input,
                                                     .input_stride = convolution.input_stride,

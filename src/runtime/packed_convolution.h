@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <mutex>
+#include <optional>
 
 #include "kernels/direct_convolution.h"
 #include "striate/graph/ops.h"
@@ -47,7 +48,9 @@ class PackedConvolution {
   /// it.
   /// @param images  what it reads, (N, C, H, W); its memory and strides stand in `convolution`.
   /// @param convolution  all but what is packed; where inputs are scaled first, kernels are 1x1.
-  void run(const at::Tensor& images, kernels::DirectConvolution<T> convolution);
+  /// @param algorithm_batch  the algorithm is the one for so many images; otherwise for these
+  void run(const at::Tensor& images, kernels::DirectConvolution<T> convolution,
+           std::optional<int64_t> algorithm_batch = std::nullopt);
 
  private:
   bool takes_winograd(const kernels::ConvolutionShape& shape) const;

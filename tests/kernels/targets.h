@@ -39,10 +39,13 @@ class OnlyTarget {
 /// don't.
 class TilesAllowed {
  public:
-  explicit TilesAllowed(bool allowed) { kernels::allow_tiles(allowed); }
-  ~TilesAllowed() { kernels::allow_tiles(true); }
+  explicit TilesAllowed(bool allowed) : before_(kernels::allow_tiles(allowed)) {}
+  ~TilesAllowed() { kernels::allow_tiles(before_); }
   TilesAllowed(const TilesAllowed&) = delete;
   TilesAllowed& operator=(const TilesAllowed&) = delete;
+
+ private:
+  bool before_;
 };
 
 /// Without the tiles, and with them where the processor has them.

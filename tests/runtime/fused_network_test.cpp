@@ -4,6 +4,8 @@
 #include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "runtime/fused_plan.h"
 #include "striate/base/error.h"
 
@@ -95,20 +97,120 @@ TEST(FusedPlan, FindsTheFirstStepsWhoseValuesAreLarge) {
   EXPECT_EQ(prefix.values, 3 * 16 * 128 * 128);
 }
 
-TEST(FusedNetwork, PredictsManyImagesAsEachByItself) {
+// All steps are such ones, but what is passed on is images.
+Graph graph_of_large_values() {
+  Graph graph("large", {3, 128, 128});
+  const Scope s(graph);
+  const Value x = s.conv2d("conv", graph.input(), {.out_channels = 8, .kernel_size = 3});
+  const Value pooled = s.adaptive_avg_pool2d(x, {.output_size = 1});
+  graph.set_output("logits", s.linear("head", s.flatten(pooled), {.out_features = 1}));
+  return graph;
+}
+
+TEST(FusedPlan, FindsNoFirstStepsThatGiveFeatures) {
+  const Graph graph = graph_of_large_values();
+  const FusedPlan plan = fused_plan(graph);
+  EXPECT_EQ(prefix_of_large_values(graph, plan).steps, 2U);
+}
+
+class NumberOfThreads {
+ public:
+  explicit NumberOfThreads(int count) : before_(at::get_num_threads()) {
+    at::set_num_threads(count);
+  }
+  ~NumberOfThreads() { at::set_num_threads(before_); }
+  NumberOfThreads(const NumberOfThreads&) = delete;
+  NumberOfThreads& operator=(const NumberOfThreads&) = delete;
+
+ private:
+  int before_;
+};
+
+class FusedNetworkOf : public testing::TestWithParam<Graph> {};
+
+// With one thread and with two, each takes some images through the first steps; with 16 all threads
+// take all images.
+TEST_P(FusedNetworkOf, PredictsTheSameImageByImage) {
   at::manual_seed(1);
-  Network network(Narrowing().graph, 1);
+  Network network(GetParam(), 1);
   network.eval();
   const at::Tensor images = at::randn({9, 3, 128, 128});
   for (const auto precision : {Precision::kFloat32, Precision::kBFloat16}) {
-    network.set_execution({.convolution = ConvolutionAlgorithm::kDirect, .precision = precision});
-    FusedNetwork fused(network);
-    const at::Tensor together = fused.forward(images);
-    EXPECT_TRUE(together.equal(fused.forward(images)));
-    for (int64_t i = 0; i < images.size(0); ++i) {
-      const at::Tensor alone = fused.forward(images.narrow(0, i, 1));
-      EXPECT_TRUE(at::allclose(together[i], alone[0], 1e-5, 1e-6)) << i;
+    for (const auto algorithm : {ConvolutionAlgorithm::kDirect, ConvolutionAlgorithm::kAuto}) {
+      network.set_execution({.convolution = algorithm, .precision = precision});
+      const auto forward = [&](int threads) {
+        const NumberOfThreads number(threads);
+        return FusedNetwork(network).forward(images);
+      };
+      const at::Tensor one = forward(1);
+      EXPECT_TRUE(one.equal(forward(2)));
+      EXPECT_TRUE(one.equal(forward(16)));
+      const bool half = precision == Precision::kBFloat16;
+      const at::Tensor wanted = [&] {
+        const at::NoGradGuard no_grad;
+        return network.forward(images).to(at::kFloat);
+      }();
+      EXPECT_TRUE(at::allclose(one, wanted, half ? 0.05 : 1e-4, half ? 0.01 : 1e-5));
     }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Graphs, FusedNetworkOf,
+                         testing::Values(Narrowing().graph, graph_of_large_values()),
+                         [](const auto& info) { return info.param.name(); });
+
+// What is not a number stays in its image.
+TEST(FusedNetwork, KeepsImagesApart) {
+  at::manual_seed(1);
+  Network network(small_graph(), 1);
+  network.eval();
+  for (const auto precision : {Precision::kFloat32, Precision::kBFloat16}) {
+    network.set_execution({.precision = precision});
+    FusedNetwork fused(network);
+    at::Tensor images = at::randn({5, 3, 12, 12});
+    const at::Tensor wanted = fused.forward(images);
+    images[2].fill_(std::nanf(""));
+    const at::Tensor seen = fused.forward(images);
+    for (int64_t i = 0; i < images.size(0); ++i) {
+      EXPECT_TRUE(i == 2 ? seen[i].isnan().all().item<bool>() : seen[i].equal(wanted[i])) << i;
+    }
+  }
+}
+
+// A value that LibTorch computes is added, and one that another may be a view of.
+TEST(FusedNetwork, AddsWhatItMustNotWriteOver) {
+  Graph graph("adds", {16, 8, 8});
+  const Scope s(graph);
+  const Conv2d pointwise = {.out_channels = 16, .kernel_size = 1};
+  const Value grouped = s.conv2d(
+      "grouped", graph.input(), {.out_channels = 16, .kernel_size = 3, .padding = 1, .groups = 16});
+  const Value first = s.conv2d("first", graph.input(), pointwise);
+  const Value sum = s.add(grouped, s.conv2d("second", first, pointwise));
+  const Value small = s.adaptive_avg_pool2d(sum, {.output_size = 1});
+  const Value flat = s.flatten(small);
+  const Value deep = s.add(small, s.conv2d("third", s.relu(small), pointwise));
+  graph.set_output("logits", s.linear("head", flat, {.out_features = 3}));
+  graph.set_output("deep", deep);
+  at::manual_seed(1);
+  Network network(graph, 1);
+  network.eval();
+  const at::NoGradGuard no_grad;
+  const at::Tensor images = at::randn({2, 16, 8, 8});
+  const auto seen = FusedNetwork(network, {.every_output = true}).outputs(images);
+  const NamedValues wanted = network.forward(images, {.any_size = true});
+  for (size_t i = 0; i < seen.size(); ++i) {
+    const std::string& name = graph.outputs()[i].first;
+    EXPECT_TRUE(at::allclose(seen[i], wanted.at(name), 1e-4, 1e-5)) << name;
+  }
+}
+
+TEST(FusedNetwork, TakesNoImages) {
+  Network network(graph_of_large_values(), 1);
+  network.eval();
+  for (const auto precision : {Precision::kFloat32, Precision::kBFloat16}) {
+    network.set_execution({.precision = precision});
+    const at::Tensor none = FusedNetwork(network).forward(at::zeros({0, 3, 128, 128}));
+    EXPECT_EQ(none.sizes().vec(), (std::vector<int64_t>{0, 1}));
   }
 }
 
