@@ -125,7 +125,10 @@ class FusedPass {
     at::Tensor& buffer = buffers_[index(place.buffer)];
     const int64_t channels = network_.graph.shape({node})[0];
     if (!buffer.defined()) buffer = new_buffer<T>(batch_, whole);
-    values_[index(node)] = buffer.narrow(3, place.first_channel, channels).permute({0, 3, 1, 2});
+    const int64_t line = whole[2] * whole[0];
+    values_[index(node)] = buffer.as_strided({batch_, channels, whole[1], whole[2]},
+                                             {whole[1] * line, 1, line, whole[0]},
+                                             buffer.storage_offset() + place.first_channel);
     strides_[index(node)] = whole[0];
     return values_[index(node)];
   }

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <string>
 
 #include "runtime/fused_plan.h"
 #include "striate/base/error.h"
@@ -98,8 +99,8 @@ TEST(FusedPlan, FindsTheFirstStepsWhoseValuesAreLarge) {
 }
 
 // All steps are such ones, but what is passed on is images.
-Graph graph_of_large_values() {
-  Graph graph("large", {3, 128, 128});
+Graph graph_of_large_values(int64_t side = 128) {
+  Graph graph("side_" + std::to_string(side), {3, side, side});
   const Scope s(graph);
   const Value x = s.conv2d("conv", graph.input(), {.out_channels = 8, .kernel_size = 3});
   const Value pooled = s.adaptive_avg_pool2d(x, {.output_size = 1});
@@ -126,15 +127,22 @@ class NumberOfThreads {
   int before_;
 };
 
-class FusedNetworkOf : public testing::TestWithParam<Graph> {};
+struct GraphAndBatch {
+  Graph graph;
+  int64_t batch;
+};
+
+class FusedNetworkOf : public testing::TestWithParam<GraphAndBatch> {};
 
 // With one thread and with two, each takes some images through the first steps; with 16 all threads
 // take all images.
 TEST_P(FusedNetworkOf, PredictsTheSameImageByImage) {
   at::manual_seed(1);
-  Network network(GetParam(), 1);
+  const auto& [graph, batch] = GetParam();
+  Network network(graph, 1);
   network.eval();
-  const at::Tensor images = at::randn({9, 3, 128, 128});
+  const Shape& shape = graph.input_shape();
+  const at::Tensor images = at::randn({batch, shape[0], shape[1], shape[2]});
   for (const auto precision : {Precision::kFloat32, Precision::kBFloat16}) {
     for (const auto algorithm : {ConvolutionAlgorithm::kDirect, ConvolutionAlgorithm::kAuto}) {
       network.set_execution({.convolution = algorithm, .precision = precision});
@@ -155,9 +163,12 @@ TEST_P(FusedNetworkOf, PredictsTheSameImageByImage) {
   }
 }
 
+// Of the smallest images, several are taken at a time, and fewer at the end.
 INSTANTIATE_TEST_SUITE_P(Graphs, FusedNetworkOf,
-                         testing::Values(Narrowing().graph, graph_of_large_values()),
-                         [](const auto& info) { return info.param.name(); });
+                         testing::Values(GraphAndBatch{Narrowing().graph, 9},
+                                         GraphAndBatch{graph_of_large_values(), 9},
+                                         GraphAndBatch{graph_of_large_values(48), 25}),
+                         [](const auto& info) { return info.param.graph.name(); });
 
 // What is not a number stays in its image.
 TEST(FusedNetwork, KeepsImagesApart) {
