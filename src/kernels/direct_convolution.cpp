@@ -82,16 +82,18 @@ template <typename T>
 void pack_turned(const ConvolutionShape& s, const ConvolutionKernels& kernels, int64_t channel,
                  int64_t channels, T* to) {
   const int64_t taps = s.kernel_height * s.kernel_width;
+  const Pieces p = pieces<T>(s);
   for (int64_t r = 0; r < s.length(); ++r) {
     const int64_t k = r % s.in_channels;
+    const int64_t place = p.place(r);
     const int64_t tap = taps - 1 - r / s.in_channels;
     const float* from = kernels.values + (k * taps + tap) * s.out_channels + channel;
     const float scale = kernels.scale == nullptr ? 1 : kernels.scale[k];
     for (int64_t c = 0; c < channels; ++c) {
       if constexpr (kHalf<T>) {
-        to[half_place(pieces<T>(s).place(r), c)] = rounded(scale * from[c]);
+        to[half_place(place, c)] = rounded(scale * from[c]);
       } else {
-        to[r * kPanel + c] = scale * from[c];
+        to[place * kPanel + c] = scale * from[c];
       }
     }
   }
