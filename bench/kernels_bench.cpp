@@ -13,6 +13,7 @@
 #include "kernels/batch_norm.h"
 #include "kernels/direct_convolution.h"
 #include "kernels/pooling.h"
+#include "kernels/split_convolution.h"
 #include "kernels/winograd.h"
 
 namespace striate {
@@ -100,7 +101,31 @@ void resnet_layers(benchmark::internal::Benchmark* benchmark) {
         ->Args({batch, 7, 2048, 512, 1, 1});
   }
 }
+void split_convolution(benchmark::State& state) {
+  if (!kernels::splits_products()) return state.SkipWithError("this processor has no tiles");
+  const ConvolutionShape s = shape(state);
+  const auto input = zeros<float>(s.batch * s.height * s.width * s.in_channels);
+  const auto kernels = values(s.out_channels * s.length());
+  const auto packed = zeros<kernels::BFloat16>(kernels::split_packed_size(s));
+  const int64_t panels = (s.out_channels - 1) / kernels::direct_panel() + 1;
+  kernels::split_pack(s, {kernels.data()}, packed.get(), 0, panels);
+  const auto scratch = zeros<kernels::BFloat16>(kernels::split_scratch_size(s));
+  const auto output = zeros<float>(s.rows() * s.out_channels);
+  for (auto _ : state) {
+    kernels::split_convolve(s,
+                            {.input = input.get(),
+                             .input_stride = s.in_channels,
+                             .packed = nullptr,
+                             .epilogue = {.relu = true},
+                             .output = output.get(),
+                             .output_stride = s.out_channels},
+                            packed.get(), 0, s.rows(), 0, panels, scratch.get());
+    benchmark::ClobberMemory();
+  }
+  count_flops(state, s);
+}
 BENCHMARK(direct_convolution<float>)->Apply(resnet_layers);
+BENCHMARK(split_convolution)->Apply(resnet_layers);
 BENCHMARK(direct_convolution<kernels::BFloat16>)->Apply(resnet_layers);
 
 void winograd_convolution(benchmark::State& state) {

@@ -87,7 +87,7 @@ bool cache_holds_kernels(const ConvolutionShape& s) {
 template <typename T>
 bool rows_lie_in_place(const ConvolutionShape& s, const DirectConvolution<T>& c) {
   return s.is_pointwise() && s.stride_height == 1 && s.stride_width == 1 && s.pad_height == 0 &&
-         s.pad_width == 0 && c.scale == nullptr && packed_length<T>(s) == s.length();
+         s.pad_width == 0 && c.scale == nullptr;
 }
 
 // Where the kernel lies at one output pixel.

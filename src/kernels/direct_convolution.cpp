@@ -13,6 +13,7 @@
 #include "kernels/convolution_rows-inl.h"
 #include "kernels/multiply-inl.h"
 #include "kernels/tile_convolution-inl.h"
+#include "kernels/tile_packing-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace striate::kernels {
@@ -56,14 +57,9 @@ void pack_channels(const ConvolutionKernels& kernels, const Pieces&, int64_t len
   }
 }
 
-// Where channel c of a panel is packed: pairs of products side by side, for tiles in whole ones.
+// Where channel c of a panel is packed: pairs of products side by side.
 int64_t half_place(int64_t product, int64_t c) {
-  int64_t pair = product / 2 * kPanel + c;
-  if (takes_tiles()) {
-    const int64_t tile = product / kTileLength * 2 + c / kTileColumns;
-    pair = (tile * kTileRows + product % kTileLength / 2) * kTileColumns + c % kTileColumns;
-  }
-  return pair * 2 + product % 2;
+  return (product / 2 * kPanel + c) * 2 + product % 2;
 }
 
 void pack_channels(const ConvolutionKernels& kernels, const Pieces& pieces, int64_t length,
@@ -133,7 +129,8 @@ void pack(const ConvolutionShape& s, const ConvolutionKernels& kernels, T* packe
 template <typename T>
 bool reads_in_place(const ConvolutionShape& s, const DirectConvolution<T>& c) {
   constexpr int64_t kLines = 4096 / static_cast<int64_t>(sizeof(T));
-  return rows_lie_in_place(s, c) && (c.input_stride % kLines != 0 || s.rows() < kRows);
+  return rows_lie_in_place(s, c) && packed_length<T>(s) == s.length() &&
+         (c.input_stride % kLines != 0 || s.rows() < kRows);
 }
 
 // Rows of inputs under the kernel, at one distance from each other.
@@ -298,7 +295,7 @@ int64_t ScratchSizeFloat(const ConvolutionShape& s) {
 }
 int64_t ScratchSizeBFloat16(const ConvolutionShape& s) {
 #if STRIATE_TILES
-  if (takes_tiles()) return tile_scratch_size(s);
+  if (takes_tiles()) return tile_scratch_size<BFloat16>(s);
 #endif
   return scratch_size<BFloat16>(s);
 }
@@ -314,6 +311,9 @@ void PackFloat(const ConvolutionShape& s, const ConvolutionKernels& kernels, flo
 }
 void PackBFloat16(const ConvolutionShape& s, const ConvolutionKernels& kernels, BFloat16* packed,
                   int64_t panel_begin, int64_t panel_end) {
+#if STRIATE_TILES
+  if (takes_tiles()) return pack_for_tiles<BFloat16>(s, kernels, packed, panel_begin, panel_end);
+#endif
   pack(s, kernels, packed, panel_begin, panel_end);
 }
 void ConvolveFloat(const ConvolutionShape& s, const DirectConvolution<float>& c, int64_t row_begin,
@@ -325,7 +325,7 @@ void ConvolveBFloat16(const ConvolutionShape& s, const DirectConvolution<BFloat1
                       BFloat16* scratch) {
 #if STRIATE_TILES
   if (takes_tiles()) {
-    return convolve_by_tiles(s, c, row_begin, row_end, panel_begin, panel_end, scratch);
+    return convolve_by_tiles(s, c, {c.packed, scratch}, row_begin, row_end, panel_begin, panel_end);
   }
 #endif
   convolve(s, c, row_begin, row_end, panel_begin, panel_end, scratch);

@@ -57,24 +57,28 @@ int64_t ImageStack::end(int64_t begin, int64_t lines) const {
   return (last / image_lines_ * s_.out_height() + y + 1) * s_.out_width();
 }
 
-void ImageStack::copy_line(const BFloat16* input, int64_t input_stride, int64_t line, int64_t phase,
-                           BFloat16* to) const {
+void ImageStack::add_run(int64_t from, int64_t count) {
+  if (count == 0) return;
+  if (from == -1 && !runs_.empty() && runs_.back().from == -1) {
+    runs_.back().count += count;
+  } else {
+    runs_.push_back({from, count});
+  }
+}
+
+void ImageStack::add_line(int64_t input_stride, int64_t line, int64_t phase) {
   const int64_t channels = s_.in_channels;
   const int64_t image = line / image_lines_;
   const int64_t y = line % image_lines_ * s_.stride_height + phase - s_.pad_height;
-  if (image >= s_.batch || y < 0 || y >= s_.height) {
-    std::fill_n(to, line_size(), BFloat16{});
-    return;
-  }
-  const BFloat16* from = input + (image * s_.height + y) * s_.width * input_stride;
-  BFloat16* const end = to + line_size();
-  to = std::fill_n(to, s_.pad_width * channels, BFloat16{});
+  if (image >= s_.batch || y < 0 || y >= s_.height) return add_run(-1, line_size());
+  const int64_t from = (image * s_.height + y) * s_.width * input_stride;
+  add_run(-1, s_.pad_width * channels);
   if (input_stride == channels) {
-    to = std::copy_n(from, s_.width * channels, to);
+    add_run(from, s_.width * channels);
   } else {
-    for (int64_t x = 0; x < s_.width; ++x) to = std::copy_n(from + x * input_stride, channels, to);
+    for (int64_t x = 0; x < s_.width; ++x) add_run(from + x * input_stride, channels);
   }
-  std::fill(to, end, BFloat16{});
+  add_run(-1, line_size() - (s_.pad_width + s_.width) * channels);
 }
 
 void ImageStack::number_outputs(int64_t begin, int64_t end) {
@@ -92,17 +96,14 @@ void ImageStack::number_outputs(int64_t begin, int64_t end) {
   }
 }
 
-void ImageStack::fill(const BFloat16* input, int64_t input_stride, int64_t begin, int64_t end,
-                      BFloat16* to) {
+void ImageStack::lay_out(int64_t input_stride, int64_t begin, int64_t end) {
   const int64_t first = line(begin);
   const int64_t lines = line(end - 1) + 1 - first + reach_;
   const int64_t phase_size = lines * line_size() + past_size();
+  runs_.clear();
   for (int64_t phase = 0; phase < phases_; ++phase) {
-    BFloat16* next = to + phase * phase_size;
-    for (int64_t i = 0; i < lines; ++i, next += line_size()) {
-      copy_line(input, input_stride, first + i, phase, next);
-    }
-    std::fill_n(next, past_size(), BFloat16{});
+    for (int64_t i = 0; i < lines; ++i) add_line(input_stride, first + i, phase);
+    add_run(-1, past_size());
   }
   kernel_lines_.clear();
   for (int64_t i = 0; i < s_.kernel_height; ++i) {

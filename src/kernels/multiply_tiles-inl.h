@@ -1,5 +1,6 @@
-// The block of a matrix product of bfloat16 on the processor's matrix tiles (AMX): 32 rows by a
-// panel of 32 columns. Compiled once for each instruction set (Highway's foreach_target).
+// The block of a matrix product on the processor's matrix tiles (AMX), of bfloat16, or of float32
+// as sums of a high and a low bfloat16: 32 rows by a panel of 32 columns. Compiled once for each
+// instruction set (Highway's foreach_target).
 #if defined(STRIATE_KERNELS_MULTIPLY_TILES_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef STRIATE_KERNELS_MULTIPLY_TILES_INL_H_
 #undef STRIATE_KERNELS_MULTIPLY_TILES_INL_H_
@@ -13,6 +14,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <span>
+#include <type_traits>
 
 #include "kernels/multiply-inl.h"
 
@@ -33,6 +35,12 @@ constexpr int64_t kTileRows = 16;
 constexpr int64_t kTileLength = 32;
 constexpr int64_t kTileColumns = 16;
 constexpr int64_t kTileBlockRows = 2 * kTileRows;
+constexpr int64_t kTileValues = kTileRows * kTileLength;
+
+// How many bfloat16 numbers a value is the sum of: for each of them, the tiles of a panel's columns
+// lie side by side.
+template <typename T>
+constexpr int64_t kTileParts = std::is_same_v<T, float> ? 2 : 1;
 
 #if STRIATE_TILES
 
@@ -60,10 +68,11 @@ class RowsAhead {
  public:
   RowsAhead() = default;
   // `times`: how often `fetch` will be called.
-  RowsAhead(const BFloat16* values, int64_t stride, int64_t rows, int64_t row_values, int64_t times)
+  template <typename T>
+  RowsAhead(const T* values, int64_t stride, int64_t rows, int64_t row_values, int64_t times)
       : row_(reinterpret_cast<const uint8_t*>(values)),
-        stride_(stride * static_cast<int64_t>(sizeof(BFloat16))),
-        row_size_(row_values * static_cast<int64_t>(sizeof(BFloat16))),
+        stride_(stride * static_cast<int64_t>(sizeof(T))),
+        row_size_(row_values * static_cast<int64_t>(sizeof(T))),
         rows_(rows),
         lines_((rows * ((row_size_ + kLine - 1) / kLine) + times - 1) / times) {}
 
@@ -93,45 +102,67 @@ class RowsAhead {
 struct TileOperands {
   const BFloat16* a;
   int64_t a_row;
+  int64_t a_low;  // from a high part to the low one
   std::span<const int64_t> pieces;
   int64_t piece_length;  // a multiple of kTileLength
-  const BFloat16* b;     // a packed panel: the left tile and the right one of each kTileLength
+  const BFloat16* b;     // a packed panel
 };
 
-// The sums of 32 or 16 rows and kPanel columns.
-template <int64_t rows>
+// Sums += products of tiles: rows in tiles 4 and 5, columns in tiles 6 and 7.
+template <bool two_rows>
+HWY_INLINE void add_tile_products() {
+  asm volatile(
+      "tdpbf16ps %tmm6, %tmm4, %tmm0\n\t"
+      "tdpbf16ps %tmm7, %tmm4, %tmm1");
+  if constexpr (two_rows) {
+    asm volatile(
+        "tdpbf16ps %tmm6, %tmm5, %tmm2\n\t"
+        "tdpbf16ps %tmm7, %tmm5, %tmm3");
+  }
+}
+
+template <bool two_rows>
+HWY_INLINE void load_row_tiles(const BFloat16* first, const BFloat16* second, int64_t row_bytes) {
+  asm volatile("tileloadd (%0,%1,1), %%tmm4" ::"r"(first), "r"(row_bytes) : "memory");
+  if constexpr (two_rows) {
+    asm volatile("tileloadd (%0,%1,1), %%tmm5" ::"r"(second), "r"(row_bytes) : "memory");
+  }
+}
+
+HWY_INLINE void load_column_tiles(const BFloat16* b) {
+  constexpr int64_t kRowBytes = 64;
+  asm volatile(
+      "tileloadd (%0,%1,1), %%tmm6\n\t"
+      "tileloadd 1024(%0,%1,1), %%tmm7" ::"r"(b),
+      "r"(kRowBytes)
+      : "memory");
+}
+
+// The sums of 32 or 16 rows and kPanel columns. Of float32, the low parts' product is left out.
+template <typename T, int64_t rows>
 void multiply_tiles(const TileOperands& p, float* sums, int64_t sums_row, RowsAhead& inputs,
                     RowsAhead& outputs) {
   constexpr bool kTwo = rows == kTileBlockRows;
+  constexpr int64_t kStep = 2 * kTileParts<T> * kTileValues;
   asm volatile("tilezero %tmm0\n\ttilezero %tmm1\n\ttilezero %tmm2\n\ttilezero %tmm3");
   const int64_t a_row = p.a_row * static_cast<int64_t>(sizeof(BFloat16));
-  constexpr int64_t b_row = 64;
   const BFloat16* b = p.b;
   for (const int64_t piece : p.pieces) {
     const BFloat16* a = p.a + piece;
-    for (int64_t r = 0; r < p.piece_length; r += kTileLength, b += kTileLength * kPanel) {
-      if constexpr (kTwo) {
-        asm volatile(
-            "tileloadd (%[b],%[b_row],1), %%tmm6\n\t"
-            "tileloadd (%[a],%[a_row],1), %%tmm4\n\t"
-            "tileloadd 1024(%[b],%[b_row],1), %%tmm7\n\t"
-            "tdpbf16ps %%tmm6, %%tmm4, %%tmm0\n\t"
-            "tileloadd (%[a2],%[a_row],1), %%tmm5\n\t"
-            "tdpbf16ps %%tmm7, %%tmm4, %%tmm1\n\t"
-            "tdpbf16ps %%tmm6, %%tmm5, %%tmm2\n\t"
-            "tdpbf16ps %%tmm7, %%tmm5, %%tmm3" ::[a] "r"(a + r),
-            [a2] "r"(a + r + kTileRows * p.a_row), [a_row] "r"(a_row), [b] "r"(b),
-            [b_row] "r"(b_row)
-            : "memory");
+    const BFloat16* a2 = a + kTileRows * p.a_row;
+    for (int64_t r = 0; r < p.piece_length; r += kTileLength, b += kStep) {
+      if constexpr (kTileParts<T> == 2) {
+        load_column_tiles(b + 2 * kTileValues);
+        load_row_tiles<kTwo>(a + r, a2 + r, a_row);
+        add_tile_products<kTwo>();
+        load_column_tiles(b);
+        add_tile_products<kTwo>();
+        load_row_tiles<kTwo>(a + p.a_low + r, a2 + p.a_low + r, a_row);
+        add_tile_products<kTwo>();
       } else {
-        asm volatile(
-            "tileloadd (%[b],%[b_row],1), %%tmm6\n\t"
-            "tileloadd (%[a],%[a_row],1), %%tmm4\n\t"
-            "tileloadd 1024(%[b],%[b_row],1), %%tmm7\n\t"
-            "tdpbf16ps %%tmm6, %%tmm4, %%tmm0\n\t"
-            "tdpbf16ps %%tmm7, %%tmm4, %%tmm1" ::[a] "r"(a + r),
-            [a_row] "r"(a_row), [b] "r"(b), [b_row] "r"(b_row)
-            : "memory");
+        load_column_tiles(b);
+        load_row_tiles<kTwo>(a + r, a2 + r, a_row);
+        add_tile_products<kTwo>();
       }
       inputs.fetch();
       outputs.fetch();

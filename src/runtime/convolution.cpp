@@ -11,6 +11,7 @@
 #include "runtime/first_derivative.h"
 #include "runtime/grouped_convolution.h"
 #include "runtime/image_convolution.h"
+#include "runtime/split_convolution.h"
 #include "runtime/winograd.h"
 
 namespace striate {
@@ -147,6 +148,10 @@ at::Tensor convolve(const Conv2d& conv, ConvolutionAlgorithm algorithm, const at
                     const at::Tensor& weight, const at::Tensor& bias) {
   const std::vector<int64_t> padding = {conv.padding.height, conv.padding.width};
   const bool always = algorithm == ConvolutionAlgorithm::kWinograd;
+  const bool images = algorithm == ConvolutionAlgorithm::kAuto && wants_image_gradient(conv, input);
+  if (algorithm == ConvolutionAlgorithm::kAuto && !images && can_be_split(conv, input, weight)) {
+    return split_convolution(conv, input, weight, bias);
+  }
   if (algorithm != ConvolutionAlgorithm::kDirect && can_be_winograd(conv, input, weight) &&
       (always || pays(shape_of(input, weight, padding), input))) {
     const std::optional<at::Tensor> given = bias.defined() ? std::optional(bias) : std::nullopt;
@@ -155,9 +160,7 @@ at::Tensor convolve(const Conv2d& conv, ConvolutionAlgorithm algorithm, const at
   if (algorithm != ConvolutionAlgorithm::kDirect && can_be_grouped(conv, input)) {
     return grouped_convolution(conv, input, weight, bias);
   }
-  if (algorithm == ConvolutionAlgorithm::kAuto && wants_image_gradient(conv, input)) {
-    return convolve_images(conv, input, weight, bias);
-  }
+  if (images) return convolve_images(conv, input, weight, bias);
   return convolve_directly(conv, input, weight, bias);
 }
 

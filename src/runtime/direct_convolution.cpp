@@ -3,6 +3,7 @@
 #include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
 
+#include "kernels/split_convolution.h"
 #include "runtime/kernel_types.h"
 
 namespace striate {
@@ -11,10 +12,26 @@ namespace {
 
 constexpr int64_t kLeastRows = 14;  // of a product, for a thread of its own
 
+using kernels::BFloat16;
 using kernels::ConvolutionShape;
 
 int64_t panels(const ConvolutionShape& s) {
   return (s.out_channels - 1) / kernels::direct_panel() + 1;
+}
+
+// Calls body(scratch, row_begin, row_end, panel_begin, panel_end): each thread takes some of the
+// pixels, or, where there are more kernels than inputs to read, some of the output channels.
+template <typename T, typename Body>
+void for_parts(const ConvolutionShape& s, int64_t scratch_size, const Body& body) {
+  const bool by_channels =
+      s.length() * s.out_channels > s.batch * s.height * s.width * s.in_channels &&
+      panels(s) >= at::get_num_threads();
+  const int64_t count = by_channels ? panels(s) : s.rows();
+  at::parallel_for(0, count, by_channels ? 1 : kLeastRows, [&](int64_t begin, int64_t end) {
+    const at::Tensor scratch = at::empty({scratch_size}, kScalarType<T>);
+    by_channels ? body(data<T>(scratch), 0, s.rows(), begin, end)
+                : body(data<T>(scratch), begin, end, 0, panels(s));
+  });
 }
 
 }  // namespace
@@ -46,30 +63,41 @@ at::Tensor direct_pack(kernels::KernelUse use, const ConvolutionShape& s, const 
   return packed;
 }
 
-// Each thread takes some of the pixels, or, where there are more kernels than inputs to read, some
-// of the output channels.
 template <typename T>
 void direct_convolve(const ConvolutionShape& s, const kernels::DirectConvolution<T>& convolution) {
-  const bool by_channels =
-      s.length() * s.out_channels > s.batch * s.height * s.width * s.in_channels &&
-      panels(s) >= at::get_num_threads();
-  const int64_t count = by_channels ? panels(s) : s.rows();
-  at::parallel_for(0, count, by_channels ? 1 : kLeastRows, [&](int64_t begin, int64_t end) {
-    const at::Tensor scratch = at::empty({kernels::direct_scratch_size<T>(s)}, kScalarType<T>);
-    if (by_channels) {
-      kernels::direct_convolve<T>(s, convolution, 0, s.rows(), begin, end, data<T>(scratch));
-    } else {
-      kernels::direct_convolve<T>(s, convolution, begin, end, 0, panels(s), data<T>(scratch));
-    }
+  for_parts<T>(s, kernels::direct_scratch_size<T>(s), [&](T* scratch, auto... part) {
+    kernels::direct_convolve<T>(s, convolution, part..., scratch);
   });
 }
 
 template at::Tensor direct_pack<float>(kernels::KernelUse, const ConvolutionShape&,
                                        const at::Tensor&, const at::Tensor&);
-template at::Tensor direct_pack<kernels::BFloat16>(kernels::KernelUse, const ConvolutionShape&,
-                                                   const at::Tensor&, const at::Tensor&);
+template at::Tensor direct_pack<BFloat16>(kernels::KernelUse, const ConvolutionShape&,
+                                          const at::Tensor&, const at::Tensor&);
 template void direct_convolve(const ConvolutionShape&, const kernels::DirectConvolution<float>&);
-template void direct_convolve(const ConvolutionShape&,
-                              const kernels::DirectConvolution<kernels::BFloat16>&);
+template void direct_convolve(const ConvolutionShape&, const kernels::DirectConvolution<BFloat16>&);
+
+// Where tiles are filled with zeros for the most part, they gain nothing.
+bool split_pays(const ConvolutionShape& s) {
+  return kernels::splits_products() &&
+         kernels::split_packed_size(s) <= 4 * kernels::direct_packed_size<float>(s);
+}
+
+at::Tensor split_pack(kernels::KernelUse use, const ConvolutionShape& s, const at::Tensor& weight,
+                      const at::Tensor& scale) {
+  const kernels::ConvolutionKernels from{weight.const_data_ptr<float>(), data_or_null(scale), use};
+  at::Tensor packed = at::empty({kernels::split_packed_size(s)}, at::kBFloat16);
+  at::parallel_for(0, panels(s), 1, [&](int64_t begin, int64_t end) {
+    kernels::split_pack(s, from, data<BFloat16>(packed), begin, end);
+  });
+  return packed;
+}
+
+void split_convolve(const ConvolutionShape& s, const kernels::DirectConvolution<float>& convolution,
+                    const at::Tensor& packed) {
+  for_parts<BFloat16>(s, kernels::split_scratch_size(s), [&](BFloat16* scratch, auto... part) {
+    kernels::split_convolve(s, convolution, data<BFloat16>(packed), part..., scratch);
+  });
+}
 
 }  // namespace striate

@@ -24,4 +24,15 @@ template <typename T>
 void direct_convolve(const kernels::ConvolutionShape& shape,
                      const kernels::DirectConvolution<T>& convolution);
 
+/// Whether a float32 convolution on the processor's matrix tiles (see kernels/split_convolution.h)
+/// is expected to be faster than others.
+bool split_pays(const kernels::ConvolutionShape& shape);
+/// As `direct_pack`, for `split_convolve`: (values) bfloat16.
+at::Tensor split_pack(kernels::KernelUse use, const kernels::ConvolutionShape& shape,
+                      const at::Tensor& weight, const at::Tensor& scale = {});
+/// As `direct_convolve`.
+/// @param convolution  all but what is packed
+void split_convolve(const kernels::ConvolutionShape& shape,
+                    const kernels::DirectConvolution<float>& convolution, const at::Tensor& packed);
+
 }  // namespace striate

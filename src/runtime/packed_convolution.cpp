@@ -23,25 +23,6 @@ Size2 gradient_padding(const Conv2d& conv) {
           along(conv.kernel_size.width, conv.dilation.width, conv.padding.width)};
 }
 
-// The convolution that runs for a layer.
-Conv2d running(KernelUse use, const Conv2d& conv, int64_t in_channels) {
-  if (use == KernelUse::kOutput) return conv;
-  Conv2d result = conv;
-  result.out_channels = in_channels;
-  result.padding = gradient_padding(conv);
-  return result;
-}
-
-kernels::WinogradShape winograd_shape(const ConvolutionShape& s) {
-  return {.batch = s.batch,
-          .height = s.height,
-          .width = s.width,
-          .in_channels = s.in_channels,
-          .out_channels = s.out_channels,
-          .pad_height = s.pad_height,
-          .pad_width = s.pad_width};
-}
-
 }  // namespace
 
 bool has_gradient_convolution(const Conv2d& conv) {
@@ -49,13 +30,26 @@ bool has_gradient_convolution(const Conv2d& conv) {
   return conv.groups == 1 && conv.stride == 1 && padding.height >= 0 && padding.width >= 0;
 }
 
+Conv2d gradient_convolution(const Conv2d& conv, int64_t in_channels) {
+  Conv2d result = conv;
+  result.out_channels = in_channels;
+  result.padding = gradient_padding(conv);
+  return result;
+}
+
 template <typename T>
 PackedConvolution<T>::PackedConvolution(KernelUse use, ConvolutionAlgorithm algorithm, Layer layer)
     : use_(use),
       algorithm_(algorithm),
-      conv_(running(use, layer.conv, layer.weight.size(1))),
+      conv_(use == KernelUse::kOutput ? layer.conv
+                                      : gradient_convolution(layer.conv, layer.weight.size(1))),
       weight_(layer.weight.contiguous(at::MemoryFormat::ChannelsLast)),
       scale_(std::move(layer.scale)) {}
+
+template <typename T>
+bool PackedConvolution<T>::splits(const ConvolutionShape& s) const {
+  return std::is_same_v<T, float> && algorithm_ == ConvolutionAlgorithm::kAuto && split_pays(s);
+}
 
 template <typename T>
 bool PackedConvolution<T>::takes_winograd(const ConvolutionShape& s) const {
@@ -73,6 +67,12 @@ void PackedConvolution<T>::run(const at::Tensor& images, kernels::DirectConvolut
   const ConvolutionShape s = direct_shape(conv_, images);
   ConvolutionShape decides = s;
   decides.batch = algorithm_batch.value_or(s.batch);
+  if constexpr (std::is_same_v<T, float>) {
+    if (splits(s)) {
+      const at::Tensor& packed = split_.get([&] { return split_pack(use_, s, weight_, scale_); });
+      return split_convolve(s, convolution, packed);
+    }
+  }
   if (convolution.scale == nullptr && takes_winograd(decides)) {
     const at::Tensor& packed = winograd_.get([&] { return winograd_pack(use_, weight_, scale_); });
     return winograd_convolve<T>(winograd_shape(s), {.input = convolution.input,

@@ -15,6 +15,9 @@ namespace striate {
 /// Whether a convolution's gradient of its input is a convolution itself: of stride 1, by turned
 /// kernels.
 bool has_gradient_convolution(const Conv2d& conv);
+/// It, of the output's gradient.
+/// @param in_channels  of the layer
+Conv2d gradient_convolution(const Conv2d& conv, int64_t in_channels);
 
 /// Kernels that are packed when they are first needed, by the thread that comes first.
 class PackedOnce {
@@ -30,8 +33,9 @@ class PackedOnce {
   at::Tensor packed_;
 };
 
-/// A convolution without groups, whose kernels are packed when they are first needed: for
-/// Winograd's algorithm where that is faster, or else as a matrix product. It is the layer's own or
+/// A convolution without groups, whose kernels are packed when they are first needed: for the
+/// processor's matrix tiles or for Winograd's algorithm where that is faster, or else as a matrix
+/// product. It is the layer's own or
 /// gives the gradient of the layer's input, in which case outputs take the place of inputs.
 /// T: float or kernels::BFloat16.
 template <typename T>
@@ -53,6 +57,7 @@ class PackedConvolution {
            std::optional<int64_t> algorithm_batch = std::nullopt);
 
  private:
+  bool splits(const kernels::ConvolutionShape& shape) const;
   bool takes_winograd(const kernels::ConvolutionShape& shape) const;
 
   kernels::KernelUse use_;
@@ -61,6 +66,7 @@ class PackedConvolution {
   at::Tensor weight_;
   at::Tensor scale_;
   PackedOnce direct_;
+  PackedOnce split_;
   PackedOnce winograd_;
 };
 

@@ -41,6 +41,16 @@ bool winograd_fits(const Conv2d& conv) {
          conv.padding.height <= 2 && conv.padding.width <= 2;
 }
 
+WinogradShape winograd_shape(const kernels::ConvolutionShape& s) {
+  return {.batch = s.batch,
+          .height = s.height,
+          .width = s.width,
+          .in_channels = s.in_channels,
+          .out_channels = s.out_channels,
+          .pad_height = s.pad_height,
+          .pad_width = s.pad_width};
+}
+
 bool winograd_pays(const WinogradShape& s, WinogradKernels kernels, Precision precision) {
   // Its products are float32, which matrix tiles outdo more than four times over.
   if (precision == Precision::kBFloat16 && kernels::multiplies_by_tiles()) return false;

@@ -2,6 +2,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include "kernels/direct_convolution.h"
 #include "kernels/winograd.h"
 #include "striate/graph/ops.h"
 #include "striate/runtime/execution.h"
@@ -13,6 +14,8 @@ enum class WinogradKernels { kPackedEachTime, kPackedOnce };
 
 /// Whether Winograd's algorithm can compute a convolution.
 bool winograd_fits(const Conv2d& conv);
+/// Of a convolution that it fits.
+kernels::WinogradShape winograd_shape(const kernels::ConvolutionShape& shape);
 /// Whether Winograd's algorithm, in float32, is expected to be faster than a direct convolution in
 /// this precision.
 bool winograd_pays(const kernels::WinogradShape& shape, WinogradKernels kernels,

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "kernels/random_values.h"
+#include "kernels/split_convolution.h"
 #include "kernels/targets.h"
 
 namespace striate {
@@ -17,6 +18,53 @@ namespace {
 using kernels::BFloat16;
 using kernels::ConvolutionShape;
 using kernels::DirectConvolution;
+
+// The ways to compute a convolution: of values of one type, by kernels packed in one type.
+template <typename T>
+struct Direct {
+  using Value = T;
+  using Packed = T;
+  static int64_t packed_size(const ConvolutionShape& s) {
+    return kernels::direct_packed_size<T>(s);
+  }
+  static int64_t scratch_size(const ConvolutionShape& s) {
+    return kernels::direct_scratch_size<T>(s);
+  }
+  static void pack(const ConvolutionShape& s, const kernels::ConvolutionKernels& kernels, T* packed,
+                   int64_t begin, int64_t end) {
+    kernels::direct_pack<T>(s, kernels, packed, begin, end);
+  }
+  static void convolve(const ConvolutionShape& s, DirectConvolution<T> convolution, const T* packed,
+                       int64_t row_begin, int64_t row_end, int64_t panel_begin, int64_t panel_end,
+                       T* scratch) {
+    convolution.packed = packed;
+    kernels::direct_convolve<T>(s, convolution, row_begin, row_end, panel_begin, panel_end,
+                                scratch);
+  }
+};
+
+struct Split {
+  using Value = float;
+  using Packed = BFloat16;
+  static constexpr auto packed_size = kernels::split_packed_size;
+  static constexpr auto scratch_size = kernels::split_scratch_size;
+  static constexpr auto pack = kernels::split_pack;
+  static constexpr auto convolve = kernels::split_convolve;
+};
+
+int64_t panels_of(const ConvolutionShape& s) {
+  return (s.out_channels - 1) / kernels::direct_panel() + 1;
+}
+
+// In two parts.
+template <typename Way>
+std::vector<typename Way::Packed> packed_by(const ConvolutionShape& s,
+                                            const kernels::ConvolutionKernels& kernels) {
+  std::vector<typename Way::Packed> result(static_cast<size_t>(Way::packed_size(s)));
+  Way::pack(s, kernels, result.data(), 0, 1);
+  Way::pack(s, kernels, result.data(), 1, panels_of(s));
+  return result;
+}
 
 std::vector<float> powers_of_two(int64_t count) {
   std::vector<float> result;
@@ -99,23 +147,21 @@ float as_float(BFloat16 value) {
 }
 
 // In four parts: pixels before and from `cut`, output channels of the first panel and the others.
-template <typename T = float>
+template <typename Way = Direct<float>>
 std::vector<float> convolve(const Case& c, bool whole, int64_t cut) {
+  using T = typename Way::Value;
   const ConvolutionShape& s = c.shape;
-  const int64_t panels = (s.out_channels - 1) / kernels::direct_panel() + 1;
   const std::vector<T> input = as<T>(c.input);
   const std::vector<T> residual = as<T>(c.residual);
   const std::vector<T> gate = as<T>(c.gate);
-  std::vector<T> packed(static_cast<size_t>(kernels::direct_packed_size<T>(s)));
-  const kernels::ConvolutionKernels from{c.kernels.data(), whole ? c.kernel_scale.data() : nullptr};
-  kernels::direct_pack<T>(s, from, packed.data(), 0, 1);
-  kernels::direct_pack<T>(s, from, packed.data(), 1, panels);
+  const auto packed =
+      packed_by<Way>(s, {c.kernels.data(), whole ? c.kernel_scale.data() : nullptr});
   std::vector<T> output =
       as<T>(std::vector<float>(static_cast<size_t>(s.rows() * c.output_stride), -7.0F));
-  std::vector<T> scratch(static_cast<size_t>(kernels::direct_scratch_size<T>(s)));
+  std::vector<typename Way::Packed> scratch(static_cast<size_t>(Way::scratch_size(s)));
   DirectConvolution<T> convolution = {.input = input.data(),
                                       .input_stride = c.input_stride,
-                                      .packed = packed.data(),
+                                      .packed = nullptr,
                                       .epilogue = {},
                                       .output = output.data(),
                                       .output_stride = c.output_stride};
@@ -130,8 +176,8 @@ std::vector<float> convolve(const Case& c, bool whole, int64_t cut) {
     convolution.shift = s.is_pointwise() ? c.shift.data() : nullptr;
   }
   for (const auto& [begin, end] : {std::pair{int64_t{0}, cut}, std::pair{cut, s.rows()}}) {
-    kernels::direct_convolve<T>(s, convolution, begin, end, 0, 1, scratch.data());
-    kernels::direct_convolve<T>(s, convolution, begin, end, 1, panels, scratch.data());
+    Way::convolve(s, convolution, packed.data(), begin, end, 0, 1, scratch.data());
+    Way::convolve(s, convolution, packed.data(), begin, end, 1, panels_of(s), scratch.data());
   }
   std::vector<float> result;
   for (const T value : output) result.push_back(as_float(value));
@@ -171,7 +217,7 @@ std::vector<ConvolutionShape> shapes() {
 // Those, and what tiles read otherwise: stacks of images in one go and in several, with strides,
 // blocks of rows that are not whole, more channels than are finished at a time; pixels under the
 // kernel that do not lie beside each other.
-std::vector<ConvolutionShape> half_shapes() {
+std::vector<ConvolutionShape> tile_shapes() {
   std::vector<ConvolutionShape> all = shapes();
   all.push_back(square(3, 7, 64, 96, 1, 1, 0));
   all.push_back(square(3, 9, 32, 40, 3, 1, 1));
@@ -225,7 +271,7 @@ TEST_P(DirectConvolutionTest, EqualsTheDefinition) {
 // batch-norm.
 TEST_P(DirectConvolutionTest, EqualsTheDefinitionInBFloat16) {
   const OnlyTarget only(GetParam());
-  for (const ConvolutionShape& s : half_shapes()) {
+  for (const ConvolutionShape& s : tile_shapes()) {
     Case c{.shape = s};
     for (auto* values : {&c.input, &c.kernels, &c.residual}) {
       for (float& value : *values) value = rounded(value);
@@ -236,10 +282,26 @@ TEST_P(DirectConvolutionTest, EqualsTheDefinitionInBFloat16) {
         SCOPED_TRACE(testing::Message()
                      << s.height << "x" << s.width << ", " << s.in_channels << " to "
                      << s.out_channels << (whole ? ", whole" : "") << (tiles ? ", tiles" : ""));
-        const std::vector<float> output = convolve<BFloat16>(c, whole, s.rows() / 2);
+        const std::vector<float> output = convolve<Direct<BFloat16>>(c, whole, s.rows() / 2);
         EXPECT_LT(error_of(c, whole, output), whole ? 5e-3 : 2.5e-3);
-        EXPECT_EQ(output, convolve<BFloat16>(c, whole, 1 % s.rows()));
+        EXPECT_EQ(output, convolve<Direct<BFloat16>>(c, whole, 1 % s.rows()));
       }
+    }
+  }
+}
+
+// As sums of two bfloat16, which have 16 significant bits.
+TEST_P(DirectConvolutionTest, SplitEqualsTheDefinition) {
+  const OnlyTarget only(GetParam());
+  if (!kernels::splits_products()) GTEST_SKIP() << "without matrix tiles";
+  for (const ConvolutionShape& s : tile_shapes()) {
+    const Case c{.shape = s};
+    for (const bool whole : {false, true}) {
+      SCOPED_TRACE(testing::Message() << s.height << "x" << s.width << ", " << s.in_channels
+                                      << " to " << s.out_channels << (whole ? ", whole" : ""));
+      const std::vector<float> output = convolve<Split>(c, whole, s.rows() / 2);
+      EXPECT_LT(error_of(c, whole, output), s.length() == 1 ? 1e-5 : 6e-6);
+      EXPECT_EQ(output, convolve<Split>(c, whole, 1 % s.rows()));
     }
   }
 }
@@ -247,37 +309,41 @@ TEST_P(DirectConvolutionTest, EqualsTheDefinitionInBFloat16) {
 TEST_P(DirectConvolutionTest, KeepsWhatIsNotANumber) {
   const OnlyTarget only(GetParam());
   Case c{.shape = square(1, 2, 3, 4, 1, 1, 0)};
-  c.input[0] = std::nanf("");
   c.gate[0] = 1;
-  const std::vector<float> output = convolve(c, true, 1);
-  EXPECT_TRUE(std::isnan(output[0]));
-  EXPECT_FALSE(std::isnan(output[static_cast<size_t>(c.output_stride)]));
+  for (const float value : {std::nanf(""), HUGE_VALF}) {
+    c.input[0] = value;
+    const bool whole = std::isnan(value);  // a ReLU makes zero of -infinity
+    std::vector<std::vector<float>> outputs = {convolve(c, whole, 1)};
+    if (kernels::splits_products()) outputs.push_back(convolve<Split>(c, whole, 1));
+    for (const auto& output : outputs) {
+      EXPECT_FALSE(std::isfinite(output[0]));
+      EXPECT_TRUE(std::isfinite(output[static_cast<size_t>(c.output_stride)]));
+    }
+  }
 }
 
 // What is added may lie where outputs go, also where sums are kept there in parts.
 TEST_P(DirectConvolutionTest, WritesOverWhatItAdds) {
   const OnlyTarget only(GetParam());
-  const auto check = []<typename T>(const Case& c, T) {
+  const auto check = []<typename Way>(const Case& c, Way) {
+    using T = typename Way::Value;
     const ConvolutionShape& s = c.shape;
     const std::vector<T> input = as<T>(c.input);
-    std::vector<T> packed(static_cast<size_t>(kernels::direct_packed_size<T>(s)));
-    const int64_t panels = (s.out_channels - 1) / kernels::direct_panel() + 1;
-    kernels::direct_pack<T>(s, {c.kernels.data()}, packed.data(), 0, panels);
-    std::vector<T> scratch(static_cast<size_t>(kernels::direct_scratch_size<T>(s)));
+    const auto packed = packed_by<Way>(s, {c.kernels.data()});
+    std::vector<typename Way::Packed> scratch(static_cast<size_t>(Way::scratch_size(s)));
     const std::vector<T> residual = as<T>(c.residual);
     const auto convolved = [&](std::vector<T> output, const std::vector<T>& added) {
-      kernels::direct_convolve<T>(
-          s,
-          {.input = input.data(),
-           .input_stride = c.input_stride,
-           .packed = packed.data(),
-           .epilogue = {.bias = c.bias.data(),
-                        .residual = added.empty() ? output.data() : added.data(),
-                        .residual_stride = c.output_stride,
-                        .relu = true},
-           .output = output.data(),
-           .output_stride = c.output_stride},
-          0, s.rows(), 0, panels, scratch.data());
+      Way::convolve(s,
+                    {.input = input.data(),
+                     .input_stride = c.input_stride,
+                     .packed = nullptr,
+                     .epilogue = {.bias = c.bias.data(),
+                                  .residual = added.empty() ? output.data() : added.data(),
+                                  .residual_stride = c.output_stride,
+                                  .relu = true},
+                     .output = output.data(),
+                     .output_stride = c.output_stride},
+                    packed.data(), 0, s.rows(), 0, panels_of(s), scratch.data());
       std::vector<float> values;
       for (int64_t row = 0; row < s.rows(); ++row) {
         for (int64_t k = 0; k < s.out_channels; ++k) {
@@ -291,22 +357,19 @@ TEST_P(DirectConvolutionTest, WritesOverWhatItAdds) {
   for (const ConvolutionShape& s : {square(1, 9, 64, 70, 3, 1, 1), square(1, 5, 300, 40, 3, 1, 1),
                                     square(1, 6, 96, 96, 1, 1, 0)}) {
     const Case c{.shape = s};
-    check(c, float());
+    check(c, Direct<float>());
+    if (kernels::splits_products()) check(c, Split());
     for (const bool tiles : ways_to_multiply()) {
       const TilesAllowed allowed(tiles);
-      check(c, BFloat16());
+      check(c, Direct<BFloat16>());
     }
   }
 }
 
-template <typename T>
+template <typename Way>
 std::vector<float> packed(const ConvolutionShape& s, const kernels::ConvolutionKernels& kernels) {
-  std::vector<T> result(static_cast<size_t>(kernels::direct_packed_size<T>(s)));
-  const int64_t panels = (s.out_channels - 1) / kernels::direct_panel() + 1;
-  kernels::direct_pack<T>(s, kernels, result.data(), 0, 1);
-  kernels::direct_pack<T>(s, kernels, result.data(), 1, panels);
   std::vector<float> values;
-  for (const T value : result) values.push_back(as_float(value));
+  for (const auto value : packed_by<Way>(s, kernels)) values.push_back(as_float(value));
   return values;
 }
 
@@ -331,10 +394,13 @@ TEST_P(DirectConvolutionTest, PacksTurnedKernels) {
     }
     const kernels::ConvolutionKernels from{kernels.data(), scale.data(),
                                            kernels::KernelUse::kInputGradient};
-    EXPECT_EQ(packed<float>(s, from), packed<float>(s, {turned.data()}));
+    EXPECT_EQ(packed<Direct<float>>(s, from), packed<Direct<float>>(s, {turned.data()}));
+    if (kernels::splits_products()) {
+      EXPECT_EQ(packed<Split>(s, from), packed<Split>(s, {turned.data()}));
+    }
     for (const bool tiles : ways_to_multiply()) {
       const TilesAllowed allowed(tiles);
-      EXPECT_EQ(packed<BFloat16>(s, from), packed<BFloat16>(s, {turned.data()}));
+      EXPECT_EQ(packed<Direct<BFloat16>>(s, from), packed<Direct<BFloat16>>(s, {turned.data()}));
     }
   }
 }

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <torch/csrc/autograd/autograd.h>
 
+#include "kernels/targets.h"
 #include "runtime/image_convolution.h"
 #include "striate/base/error.h"
 
@@ -58,6 +59,7 @@ TEST(Convolution, ByWinogradEqualsFloat64WithItsGradients) {
 }
 
 TEST(Convolution, ChoosesWinogradWhereItPays) {
+  const TilesAllowed none(false);
   const Case large{{.out_channels = 64, .kernel_size = 3, .padding = 1}, {2, 64, 28, 28}};
   const Case small{{.out_channels = 512, .kernel_size = 3, .padding = 1}, {1, 512, 3, 3}};
   const auto same = [](const Case& c, ConvolutionAlgorithm algorithm) {
