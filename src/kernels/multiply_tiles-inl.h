@@ -37,10 +37,11 @@ constexpr int64_t kTileColumns = 16;
 constexpr int64_t kTileBlockRows = 2 * kTileRows;
 constexpr int64_t kTileValues = kTileRows * kTileLength;
 
-// How many bfloat16 numbers a value is the sum of: for each of them, the tiles of a panel's columns
-// lie side by side.
+// How many bfloat16 numbers a value is the sum of, the larger first. For each of them, the tiles of
+// a panel's columns lie side by side.
 template <typename T>
 constexpr int64_t kTileParts = std::is_same_v<T, float> ? 2 : 1;
+constexpr int64_t kPanelTiles = 2 * kTileValues;
 
 #if STRIATE_TILES
 
@@ -102,7 +103,7 @@ class RowsAhead {
 struct TileOperands {
   const BFloat16* a;
   int64_t a_row;
-  int64_t a_low;  // from a high part to the low one
+  int64_t a_part;  // from one part of the values to the next
   std::span<const int64_t> pieces;
   int64_t piece_length;  // a multiple of kTileLength
   const BFloat16* b;     // a packed panel
@@ -138,34 +139,37 @@ HWY_INLINE void load_column_tiles(const BFloat16* b) {
       : "memory");
 }
 
-// The sums of 32 or 16 rows and kPanel columns. Of float32, the low parts' product is left out.
-template <typename T, int64_t rows>
-void multiply_tiles(const TileOperands& p, float* sums, int64_t sums_row, RowsAhead& inputs,
-                    RowsAhead& outputs) {
+// The sums of 32 or 16 rows and kPanel columns; of float32 without the products of second parts.
+// Calls `meanwhile()` for each kTileLength products.
+template <typename T, int64_t rows, typename Meanwhile>
+void multiply_tiles(const TileOperands& p, float* sums, int64_t sums_row,
+                    const Meanwhile& meanwhile) {
   constexpr bool kTwo = rows == kTileBlockRows;
-  constexpr int64_t kStep = 2 * kTileParts<T> * kTileValues;
   asm volatile("tilezero %tmm0\n\ttilezero %tmm1\n\ttilezero %tmm2\n\ttilezero %tmm3");
   const int64_t a_row = p.a_row * static_cast<int64_t>(sizeof(BFloat16));
   const BFloat16* b = p.b;
   for (const int64_t piece : p.pieces) {
     const BFloat16* a = p.a + piece;
-    const BFloat16* a2 = a + kTileRows * p.a_row;
-    for (int64_t r = 0; r < p.piece_length; r += kTileLength, b += kStep) {
+    for (int64_t r = 0; r < p.piece_length; r += kTileLength, b += kTileParts<T> * kPanelTiles) {
+      const auto load_rows = [&](int64_t part) {
+        const BFloat16* from = a + part * p.a_part + r;
+        load_row_tiles<kTwo>(from, from + kTileRows * p.a_row, a_row);
+      };
+      const auto load_columns = [&](int64_t part) { load_column_tiles(b + part * kPanelTiles); };
       if constexpr (kTileParts<T> == 2) {
-        load_column_tiles(b + 2 * kTileValues);
-        load_row_tiles<kTwo>(a + r, a2 + r, a_row);
+        load_columns(1);
+        load_rows(0);
         add_tile_products<kTwo>();
-        load_column_tiles(b);
+        load_columns(0);
         add_tile_products<kTwo>();
-        load_row_tiles<kTwo>(a + p.a_low + r, a2 + p.a_low + r, a_row);
+        load_rows(1);
         add_tile_products<kTwo>();
       } else {
-        load_column_tiles(b);
-        load_row_tiles<kTwo>(a + r, a2 + r, a_row);
+        load_columns(0);
+        load_rows(0);
         add_tile_products<kTwo>();
       }
-      inputs.fetch();
-      outputs.fetch();
+      meanwhile();
     }
   }
   const int64_t row_bytes = sums_row * static_cast<int64_t>(sizeof(float));

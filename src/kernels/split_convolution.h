@@ -9,9 +9,9 @@
 namespace striate::kernels {
 
 // Convolutions of float32 on the processor's matrix tiles, which multiply bfloat16: each factor is
-// split into the sum of a high and a low bfloat16, and the products of high and high, high and low,
-// low and high are added in float32 ("bf16x2").
-// Error: within 6e-6 (relative to the root of the mean square) of float64; what is not finite makes
+// the sum of two bfloat16 numbers, together 16 to 17 significant bits, and the products of first
+// and first, first and second, second and first parts are added in float32 ("bf16x2"). Error:
+// within 6e-6 (relative to the root of the mean square) of float64; what is not finite makes
 // outputs that are not a number.
 
 /// Whether the processor has such tiles; all below needs them.

@@ -18,8 +18,8 @@ namespace striate::kernels {
 namespace HWY_NAMESPACE {
 namespace {
 
-// A packed panel of a slice: the high parts of kPanel channels, and the low ones.
-constexpr int64_t kSliceValues = 2 * kTileParts<float> * kTileValues;
+// A packed panel of a slice: all parts of the values of kPanel channels.
+constexpr int64_t kSliceValues = kTileParts<float> * kPanelTiles;
 // Slices whose products are summed at once: a panel of them stays in the nearest cache.
 constexpr int64_t kSummedSlices = 8;
 // Values of an input's row that are gathered at a time.
@@ -51,25 +51,20 @@ int64_t Parts(const ConvolutionShape& s) {
 // `row(i)`: pixel i's, or null.
 template <bool transposed, typename Row>
 void pack_slice(const Row& row, int64_t channel, int64_t channels, BFloat16* tile) {
-  PairRows high;
-  PairRows low;
+  PairRows rows[kTileParts<float>];
   for (int64_t pair = 0; pair < kTileRows; ++pair) {
     const float* first = row(2 * pair);
     const float* second = row(2 * pair + 1);
     const V zero = hn::Zero(D());
     const SplitPair split(first == nullptr ? zero : load(first, channel, channels),
                           second == nullptr ? zero : load(second, channel, channels));
-    if constexpr (transposed) {
-      high.set(pair, interleave(split.high));
-      low.set(pair, interleave(split.low));
-    } else {
-      store_pairs(interleave(split.high), pair, tile);
-      store_pairs(interleave(split.low), pair, tile + 2 * kTileValues);
+    for (int64_t i = 0; i < kTileParts<float>; ++i) {
+      const auto pairs = interleave(split.parts[i]);
+      transposed ? rows[i].set(pair, pairs) : store_pairs(pairs, pair, tile + i * kPanelTiles);
     }
   }
-  if constexpr (transposed) {
-    high.store(tile);
-    low.store(tile + 2 * kTileValues);
+  for (int64_t i = 0; transposed && i < kTileParts<float>; ++i) {
+    rows[i].store(tile + i * kPanelTiles);
   }
 }
 
@@ -135,14 +130,14 @@ void add_block(const ConvolutionShape& s, const BFloat16* a, const BFloat16* b,
   alignas(64) float sums[kTileBlockRows * kSumsRow];
   const TileOperands p = {.a = a,
                           .a_row = kTileLength,
-                          .a_low = 2 * kTileValues,
+                          .a_part = kPanelTiles,
                           .pieces = slices,
                           .piece_length = kTileLength,
                           .b = b};
-  RowsAhead nothing;
+  const auto nothing = [] {};
   const int64_t rows = std::min(kTileBlockRows, s.out_channels - k);
-  rows > kTileRows ? multiply_tiles<float, kTileBlockRows>(p, sums, kSumsRow, nothing, nothing)
-                   : multiply_tiles<float, kTileRows>(p, sums, kSumsRow, nothing, nothing);
+  rows > kTileRows ? multiply_tiles<float, kTileBlockRows>(p, sums, kSumsRow, nothing)
+                   : multiply_tiles<float, kTileRows>(p, sums, kSumsRow, nothing);
   const D d;
   for (int64_t i = 0; i < rows; ++i) {
     float* to = kernel_gradient + (k + i) * s.length() + r;

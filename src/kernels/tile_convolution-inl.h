@@ -1,4 +1,4 @@
-// Convolutions on the processor's matrix tiles, of bfloat16, or of float32 as sums of two bfloat16;
+// Convolutions on the processor's matrix tiles, of bfloat16, or of float32 as sums of two;
 // compiled once for each instruction set (Highway's foreach_target).
 #if defined(STRIATE_KERNELS_TILE_CONVOLUTION_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef STRIATE_KERNELS_TILE_CONVOLUTION_INL_H_
@@ -131,7 +131,7 @@ int64_t panels_at_a_time(const ConvolutionShape& s) {
 struct TileInput {
   const BFloat16* rows;
   int64_t stride;
-  int64_t low;  // from a high part to the low one
+  int64_t part;  // from one part of the values to the next
   std::span<const int64_t> pieces;
   int64_t piece_length;
   int64_t count;
@@ -182,17 +182,20 @@ void multiply_panels(const ConvolutionShape& s, const DirectConvolution<T>& c,
               : RowsAhead(rows + kTileBlockRows * input.stride, input.stride, next, length, times);
       RowsAhead outputs =
           outputs_ahead(c, first, output, begin, end, group * kPanel, channels, times);
+      const auto fetch = [&] {
+        inputs.fetch();
+        outputs.fetch();
+      };
       for (int64_t panel = group; panel < group_end; ++panel) {
         const TileOperands p = {.a = rows,
                                 .a_row = input.stride,
-                                .a_low = input.low,
+                                .a_part = input.part,
                                 .pieces = input.pieces,
                                 .piece_length = input.piece_length,
                                 .b = packed + panel * kTileParts<T> * length * kPanel};
         float* to = sums + (panel - group) * kPanel;
-        end - begin > kTileRows
-            ? multiply_tiles<T, kTileBlockRows>(p, to, kSumsRow, inputs, outputs)
-            : multiply_tiles<T, kTileRows>(p, to, kSumsRow, inputs, outputs);
+        end - begin > kTileRows ? multiply_tiles<T, kTileBlockRows>(p, to, kSumsRow, fetch)
+                                : multiply_tiles<T, kTileRows>(p, to, kSumsRow, fetch);
       }
       for (int64_t i = begin; i < end; ++i) {
         if (output(i) < 0) continue;
@@ -203,32 +206,32 @@ void multiply_panels(const ConvolutionShape& s, const DirectConvolution<T>& c,
   }
 }
 
-// Values on their way to rows for tiles, `low` values from the high part to the low one.
+// Values on their way to rows for tiles; `part`: from one part of them to the next.
 HWY_INLINE void copy_for_tiles(const BFloat16* from, int64_t count, int64_t, BFloat16* to) {
   std::copy_n(from, count, to);
 }
 
-HWY_INLINE void copy_for_tiles(const float* from, int64_t count, int64_t low, BFloat16* to) {
+HWY_INLINE void copy_for_tiles(const float* from, int64_t count, int64_t part, BFloat16* to) {
   constexpr int64_t kStep = 2 * kLanes;
   int64_t i = 0;
   for (; i + kStep <= count; i += kStep) {
     const SplitPair split(hn::LoadU(D(), from + i), hn::LoadU(D(), from + i + kLanes));
-    hn::StoreU(split.high, Halves(), bits(to + i));
-    hn::StoreU(split.low, Halves(), bits(to + low + i));
+    for (int64_t p = 0; p < kTileParts<float>; ++p) {
+      hn::StoreU(split.parts[p], Halves(), bits(to + p * part + i));
+    }
   }
   if (i == count) return;
   const SplitPair split(load(from, i, count), load(from, i + kLanes, count));
-  BFloat16 part[kStep];
-  hn::StoreU(split.high, Halves(), bits(part));
-  std::copy_n(part, count - i, to + i);
-  hn::StoreU(split.low, Halves(), bits(part));
-  std::copy_n(part, count - i, to + low + i);
+  for (int64_t p = 0; p < kTileParts<float>; ++p) {
+    BFloat16 last[kStep];
+    hn::StoreU(split.parts[p], Halves(), bits(last));
+    std::copy_n(last, count - i, to + p * part + i);
+  }
 }
 
 template <typename T>
-void clear_for_tiles(int64_t count, int64_t low, BFloat16* to) {
-  std::fill_n(to, count, BFloat16{});
-  if (kTileParts<T> == 2) std::fill_n(to + low, count, BFloat16{});
+void clear_for_tiles(int64_t count, int64_t part, BFloat16* to) {
+  for (int64_t p = 0; p < kTileParts<T>; ++p) std::fill_n(to + p * part, count, BFloat16{});
 }
 
 template <typename T>
@@ -236,21 +239,21 @@ void convolve_stacked(const ConvolutionShape& s, const DirectConvolution<T>& c,
                       const TileMemory& memory, int64_t row_begin, int64_t row_end,
                       int64_t panel_begin, int64_t panel_end) {
   ImageStack stack = image_stack(s);
-  const int64_t low = tile_rows_size<T>(s);
+  const int64_t part = tile_rows_size<T>(s);
   const int64_t lines = stack.lines(tile_input_size<T>(s));
   for (int64_t first = row_begin; first < row_end;) {
     const int64_t end = std::min(row_end, stack.end(first, lines));
     stack.lay_out(c.input_stride, first, end);
     BFloat16* to = memory.rows;
     for (const ImageStack::Run& run : stack.runs()) {
-      run.from < 0 ? clear_for_tiles<T>(run.count, low, to)
-                   : copy_for_tiles(c.input + run.from, run.count, low, to);
+      run.from < 0 ? clear_for_tiles<T>(run.count, part, to)
+                   : copy_for_tiles(c.input + run.from, run.count, part, to);
       to += run.count;
     }
     const auto& outputs = stack.outputs();
     const TileInput input = {.rows = memory.rows + stack.first_place() * stack.stride(),
                              .stride = stack.stride(),
-                             .low = low,
+                             .part = part,
                              .pieces = stack.kernel_lines(),
                              .piece_length = pieces<BFloat16>(s).padded,
                              .count = static_cast<int64_t>(outputs.size()),
@@ -275,10 +278,10 @@ void convolve_rows(const ConvolutionShape& s, const DirectConvolution<T>& c,
                    const TileMemory& memory, int64_t row_begin, int64_t row_end,
                    int64_t panel_begin, int64_t panel_end) {
   static constexpr int64_t kWhole[] = {0};
-  constexpr bool kSplits = kTileParts<T> == 2;
+  constexpr bool kSplits = kTileParts < T >> 1;
   const int64_t length = packed_length<BFloat16>(s);
   const int64_t stride = gathered_tile_row(s);
-  const int64_t low = tile_rows_size<T>(s);
+  const int64_t part = tile_rows_size<T>(s);
   const bool in_place = rows_lie_in_place(s, c) && (kSplits || length == s.length());
   const int64_t most =
       std::max<int64_t>(1, tile_input_size<T>(s) / stride / kTileBlockRows) * kTileBlockRows;
@@ -296,15 +299,15 @@ void convolve_rows(const ConvolutionShape& s, const DirectConvolution<T>& c,
           gather_for_tiles(s, c, first + i, gathered.data());
           from = gathered.data();
         }
-        copy_for_tiles(from, s.length(), low, to);
+        copy_for_tiles(from, s.length(), part, to);
       } else {
         gather_for_tiles(s, c, first + i, to);
       }
-      clear_for_tiles<T>(length - s.length(), low, to + s.length());
+      clear_for_tiles<T>(length - s.length(), part, to + s.length());
     }
     TileInput input = {.rows = memory.rows,
                        .stride = stride,
-                       .low = low,
+                       .part = part,
                        .pieces = kWhole,
                        .piece_length = length,
                        .count = rows,

@@ -30,27 +30,27 @@ struct TilePart {
   int64_t channels;  // at most kTileColumns; zeros follow
 };
 
-// A tile, and for float32 its low part 2 * kTileValues behind it.
+// A tile, and for float32 its further parts.
 template <typename T>
 void pack_tile(const ConvolutionShape& s, const ConvolutionKernels& kernels, const TilePart& part,
                BFloat16* tile) {
-  PairRows high;
-  PairRows low;
+  PairRows rows[kTileParts<T>];
   for (int64_t c = 0; c < kTileColumns; ++c) {
-    if (c >= part.channels) {
-      high.clear(c);
-      low.clear(c);
-      continue;
+    V left = hn::Zero(D());
+    V right = left;
+    if (c < part.channels) {
+      const float* from = kernels.values + (part.channel + c) * s.length() + part.first;
+      const V scale =
+          hn::Set(D(), kernels.scale == nullptr ? 1.0F : kernels.scale[part.channel + c]);
+      left = hn::Mul(load(from, 0, part.count), scale);
+      right = hn::Mul(load(from, kLanes, part.count), scale);
     }
-    const float* from = kernels.values + (part.channel + c) * s.length() + part.first;
-    const V scale = hn::Set(D(), kernels.scale == nullptr ? 1.0F : kernels.scale[part.channel + c]);
-    const SplitPair split(hn::Mul(load(from, 0, part.count), scale),
-                          hn::Mul(load(from, kLanes, part.count), scale));
-    high.set(c, hn::BitCast(Bits(), split.high));
-    low.set(c, hn::BitCast(Bits(), split.low));
+    const SplitPair split(left, right);
+    for (int64_t i = 0; i < kTileParts<T>; ++i) {
+      rows[i].set(c, hn::BitCast(Bits(), split.parts[i]));
+    }
   }
-  high.store(tile);
-  if (kTileParts<T> == 2) low.store(tile + 2 * kTileValues);
+  for (int64_t i = 0; i < kTileParts<T>; ++i) rows[i].store(tile + i * kPanelTiles);
 }
 
 // For the gradient of the kernels' input: a tile's channels lie beside each other already.
@@ -69,8 +69,9 @@ void pack_turned_tile(const ConvolutionShape& s, const ConvolutionKernels& kerne
   };
   for (int64_t row = 0; row < kTileRows; ++row) {
     const SplitPair split(product(2 * row), product(2 * row + 1));
-    store_pairs(interleave(split.high), row, tile);
-    if (kTileParts<T> == 2) store_pairs(interleave(split.low), row, tile + 2 * kTileValues);
+    for (int64_t i = 0; i < kTileParts<T>; ++i) {
+      store_pairs(interleave(split.parts[i]), row, tile + i * kPanelTiles);
+    }
   }
 }
 
@@ -93,7 +94,7 @@ void pack_for_tiles(const ConvolutionShape& s, const ConvolutionKernels& kernels
           kernels.use == KernelUse::kInputGradient ? pack_turned_tile<T>(s, kernels, part, tile)
                                                    : pack_tile<T>(s, kernels, part, tile);
         }
-        to += 2 * kTileParts<T> * kTileValues;
+        to += kTileParts<T> * kPanelTiles;
       }
     }
   }

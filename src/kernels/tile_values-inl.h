@@ -29,16 +29,17 @@ HWY_INLINE hn::Vec<Halves> round_pair(V left, V right) {
   return both;
 }
 
-// Two vectors side by side as sums: value = high + low, to within 2^-16 of it.
+// Two vectors side by side as sums of two parts, to within 2^-17 of a value.
 struct SplitPair {
-  HWY_INLINE SplitPair(V left, V right) : high(round_pair(left, right)) {
-    const V left_high = from_half(hn::LowerHalf(Half(), high));
-    const V right_high = from_half(hn::UpperHalf(Half(), high));
-    low = round_pair(hn::Sub(left, left_high), hn::Sub(right, right_high));
+  HWY_INLINE SplitPair(V left, V right) {
+    for (auto& part : parts) {
+      part = round_pair(left, right);
+      left = hn::Sub(left, from_half(hn::LowerHalf(Half(), part)));
+      right = hn::Sub(right, from_half(hn::UpperHalf(Half(), part)));
+    }
   }
 
-  hn::Vec<Halves> high;
-  hn::Vec<Halves> low;
+  hn::Vec<Halves> parts[2];
 };
 
 // A tile of columns holds pairs of products: row i those of products 2 i and 2 i + 1, side by side

@@ -11,6 +11,7 @@
 #include "kernels/random_values.h"
 #include "kernels/split_convolution.h"
 #include "kernels/targets.h"
+#include "kernels/tiles_allowed.h"
 
 namespace striate {
 namespace {

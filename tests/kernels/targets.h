@@ -5,8 +5,6 @@
 #include <cstdint>
 #include <vector>
 
-#include "kernels/tiles.h"
-
 namespace striate {
 
 /// The instruction sets of this processor that kernels are compiled for.
@@ -34,23 +32,5 @@ class OnlyTarget {
   OnlyTarget(const OnlyTarget&) = delete;
   OnlyTarget& operator=(const OnlyTarget&) = delete;
 };
-
-/// While it lives, products of bfloat16 run on matrix tiles, where the processor has them, or
-/// don't.
-class TilesAllowed {
- public:
-  explicit TilesAllowed(bool allowed) : before_(kernels::allow_tiles(allowed)) {}
-  ~TilesAllowed() { kernels::allow_tiles(before_); }
-  TilesAllowed(const TilesAllowed&) = delete;
-  TilesAllowed& operator=(const TilesAllowed&) = delete;
-
- private:
-  bool before_;
-};
-
-/// Without the tiles, and with them where the processor has them.
-inline std::vector<bool> ways_to_multiply() {
-  return kernels::multiplies_by_tiles() ? std::vector{false, true} : std::vector{false};
-}
 
 }  // namespace striate

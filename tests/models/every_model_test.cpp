@@ -189,6 +189,10 @@ TEST_P(WaysOfComputing, AreAsExact) {
   EXPECT_LT(distance(winograd.logits, truth.logits),
             5e-5 + 4 * distance(plain.logits, truth.logits));
   EXPECT_LT(distance(winograd, truth), kKink + 4 * distance(plain, truth));
+  const Step fastest = training_step(entry, {});
+  EXPECT_LT(distance(fastest.logits, truth.logits),
+            5e-5 + 4 * distance(plain.logits, truth.logits));
+  EXPECT_LT(distance(fastest, truth), 2 * kKink + 4 * distance(plain, truth));
 
   // bfloat16 is as exact as LibTorch's operators on it.
   const Step plain_half = training_step(entry, {.convolution = ConvolutionAlgorithm::kDirect,
@@ -221,7 +225,8 @@ TEST_P(EveryModel, GivesImagesTheSameGradient) {
   network.set_execution({});
   GradientNetwork fast(network);
   fast.forward(images);
-  EXPECT_LT(distance(fast.backward(weights), truth), kKink + 4 * plain);
+  // Matrix tiles round more, and more ReLUs flip.
+  EXPECT_LT(distance(fast.backward(weights), truth), 2 * kKink + 4 * plain);
 }
 
 // One of each kind of block.

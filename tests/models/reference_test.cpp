@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <filesystem>
 
+#include "kernels/tiles_allowed.h"
 #include "models/generated.h"
 #include "models/networks.h"
 #include "shared_folder.h"
@@ -25,6 +26,8 @@ namespace {
 // ReLU near zero that flips), four times its distance is allowed. In channels last the sums of a
 // convolution are longer, and more ReLUs flip: only outputs are compared.
 constexpr double kOutputTolerance = 1e-5;
+// On matrix tiles products have 16 to 17 significant bits.
+constexpr double kTilesTolerance = 5e-5;
 constexpr double kGradientTolerance = 1e-4;
 constexpr double kNoiseFactor = 4;
 // Both sides in float64, the reference stored as float32.
@@ -218,8 +221,12 @@ TEST_P(Reference, OutputsAgreeInChannelsLast) {
       generated_network(GetParam(), images.eval, {.layout = Layout::kChannelsLast});
   network->eval();
   at::NoGradGuard no_grad;
-  Comparison(project_reference(GetParam()), GetParam(), at::kFloat)
-      .check("logits", network->forward(generated("input.eval", images.eval)), kOutputTolerance);
+  const Comparison reference(project_reference(GetParam()), GetParam(), at::kFloat);
+  for (const bool tiles : ways_to_multiply()) {
+    const TilesAllowed allowed(tiles);
+    reference.check("logits", network->forward(generated("input.eval", images.eval)),
+                    tiles ? kTilesTolerance : kOutputTolerance);
+  }
 }
 
 // In float64, where no ReLU flips: a deep network in training mode amplifies the rounding of

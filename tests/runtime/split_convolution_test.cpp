@@ -5,7 +5,7 @@
 #include <gtest/gtest.h>
 #include <torch/csrc/autograd/autograd.h>
 
-#include "kernels/targets.h"
+#include "kernels/tiles_allowed.h"
 #include "runtime/convolution.h"
 #include "striate/base/error.h"
 
