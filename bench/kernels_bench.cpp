@@ -101,18 +101,19 @@ void resnet_layers(benchmark::internal::Benchmark* benchmark) {
         ->Args({batch, 7, 2048, 512, 1, 1});
   }
 }
+template <kernels::KernelUse use>
 void split_convolution(benchmark::State& state) {
   if (!kernels::splits_products()) return state.SkipWithError("this processor has no tiles");
   const ConvolutionShape s = shape(state);
   const auto input = zeros<float>(s.batch * s.height * s.width * s.in_channels);
   const auto kernels = values(s.out_channels * s.length());
-  const auto packed = zeros<kernels::BFloat16>(kernels::split_packed_size(s));
+  const auto packed = zeros<kernels::BFloat16>(kernels::split_packed_size(use, s));
   const int64_t panels = (s.out_channels - 1) / kernels::direct_panel() + 1;
-  kernels::split_pack(s, {kernels.data()}, packed.get(), 0, panels);
-  const auto scratch = zeros<kernels::BFloat16>(kernels::split_scratch_size(s));
+  kernels::split_pack(s, {kernels.data(), nullptr, use}, packed.get(), 0, panels);
+  const auto scratch = zeros<kernels::BFloat16>(kernels::split_scratch_size(use, s));
   const auto output = zeros<float>(s.rows() * s.out_channels);
   for (auto _ : state) {
-    kernels::split_convolve(s,
+    kernels::split_convolve(use, s,
                             {.input = input.get(),
                              .input_stride = s.in_channels,
                              .packed = nullptr,
@@ -125,7 +126,8 @@ void split_convolution(benchmark::State& state) {
   count_flops(state, s);
 }
 BENCHMARK(direct_convolution<float>)->Apply(resnet_layers);
-BENCHMARK(split_convolution)->Apply(resnet_layers);
+BENCHMARK(split_convolution<kernels::KernelUse::kOutput>)->Apply(resnet_layers);
+BENCHMARK(split_convolution<kernels::KernelUse::kInputGradient>)->Apply(resnet_layers);
 BENCHMARK(direct_convolution<kernels::BFloat16>)->Apply(resnet_layers);
 
 void winograd_convolution(benchmark::State& state) {

@@ -295,7 +295,7 @@ int64_t ScratchSizeFloat(const ConvolutionShape& s) {
 }
 int64_t ScratchSizeBFloat16(const ConvolutionShape& s) {
 #if STRIATE_TILES
-  if (takes_tiles()) return tile_scratch_size<BFloat16>(s);
+  if (takes_tiles()) return tile_scratch_size<kHalfParts>(s);
 #endif
   return scratch_size<BFloat16>(s);
 }
@@ -312,7 +312,7 @@ void PackFloat(const ConvolutionShape& s, const ConvolutionKernels& kernels, flo
 void PackBFloat16(const ConvolutionShape& s, const ConvolutionKernels& kernels, BFloat16* packed,
                   int64_t panel_begin, int64_t panel_end) {
 #if STRIATE_TILES
-  if (takes_tiles()) return pack_for_tiles<BFloat16>(s, kernels, packed, panel_begin, panel_end);
+  if (takes_tiles()) return pack_for_tiles<kHalfParts>(s, kernels, packed, panel_begin, panel_end);
 #endif
   pack(s, kernels, packed, panel_begin, panel_end);
 }
@@ -325,7 +325,8 @@ void ConvolveBFloat16(const ConvolutionShape& s, const DirectConvolution<BFloat1
                       BFloat16* scratch) {
 #if STRIATE_TILES
   if (takes_tiles()) {
-    return convolve_by_tiles(s, c, {c.packed, scratch}, row_begin, row_end, panel_begin, panel_end);
+    return convolve_by_tiles<kHalfParts>(s, c, {c.packed, scratch}, row_begin, row_end, panel_begin,
+                                         panel_end);
   }
 #endif
   convolve(s, c, row_begin, row_end, panel_begin, panel_end, scratch);

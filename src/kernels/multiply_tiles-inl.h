@@ -14,7 +14,6 @@
 #include <algorithm>
 #include <cstdint>
 #include <span>
-#include <type_traits>
 
 #include "kernels/multiply-inl.h"
 
@@ -37,10 +36,11 @@ constexpr int64_t kTileColumns = 16;
 constexpr int64_t kTileBlockRows = 2 * kTileRows;
 constexpr int64_t kTileValues = kTileRows * kTileLength;
 
-// How many bfloat16 numbers a value is the sum of, the larger first. For each of them, the tiles of
-// a panel's columns lie side by side.
-template <typename T>
-constexpr int64_t kTileParts = std::is_same_v<T, float> ? 2 : 1;
+// A value is the sum of so many bfloat16 numbers, its parts, the larger first. For each of them,
+// the tiles of a panel's columns lie side by side.
+constexpr int64_t kHalfParts = 1;    // bfloat16
+constexpr int64_t kFloatParts = 3;   // all 24 significant bits of float32
+constexpr int64_t kCoarseParts = 2;  // 16 to 17 of them
 constexpr int64_t kPanelTiles = 2 * kTileValues;
 
 #if STRIATE_TILES
@@ -139,9 +139,9 @@ HWY_INLINE void load_column_tiles(const BFloat16* b) {
       : "memory");
 }
 
-// The sums of 32 or 16 rows and kPanel columns; of float32 without the products of second parts.
-// Calls `meanwhile()` for each kTileLength products.
-template <typename T, int64_t rows, typename Meanwhile>
+// The sums of 32 or 16 rows and kPanel columns, without products that are smaller than what parts
+// leave out. Calls `meanwhile()` for each kTileLength products.
+template <int64_t parts, int64_t rows, typename Meanwhile>
 void multiply_tiles(const TileOperands& p, float* sums, int64_t sums_row,
                     const Meanwhile& meanwhile) {
   constexpr bool kTwo = rows == kTileBlockRows;
@@ -150,25 +150,36 @@ void multiply_tiles(const TileOperands& p, float* sums, int64_t sums_row,
   const BFloat16* b = p.b;
   for (const int64_t piece : p.pieces) {
     const BFloat16* a = p.a + piece;
-    for (int64_t r = 0; r < p.piece_length; r += kTileLength, b += kTileParts<T> * kPanelTiles) {
+    for (int64_t r = 0; r < p.piece_length; r += kTileLength, b += parts * kPanelTiles) {
       const auto load_rows = [&](int64_t part) {
         const BFloat16* from = a + part * p.a_part + r;
         load_row_tiles<kTwo>(from, from + kTileRows * p.a_row, a_row);
       };
       const auto load_columns = [&](int64_t part) { load_column_tiles(b + part * kPanelTiles); };
-      if constexpr (kTileParts<T> == 2) {
-        load_columns(1);
-        load_rows(0);
+      load_rows(0);
+      if constexpr (parts == kFloatParts) {
+        load_columns(2);
         add_tile_products<kTwo>();
-        load_columns(0);
+        load_columns(1);
         add_tile_products<kTwo>();
         load_rows(1);
         add_tile_products<kTwo>();
+        load_columns(0);
+        add_tile_products<kTwo>();
+        load_rows(2);
+        add_tile_products<kTwo>();
+        load_rows(0);
+      } else if constexpr (parts == kCoarseParts) {
+        load_columns(1);
+        add_tile_products<kTwo>();
+        load_columns(0);
+        load_rows(1);
+        add_tile_products<kTwo>();
+        load_rows(0);
       } else {
         load_columns(0);
-        load_rows(0);
-        add_tile_products<kTwo>();
       }
+      add_tile_products<kTwo>();
       meanwhile();
     }
   }

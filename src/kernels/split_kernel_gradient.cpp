@@ -19,7 +19,7 @@ namespace HWY_NAMESPACE {
 namespace {
 
 // A packed panel of a slice: all parts of the values of kPanel channels.
-constexpr int64_t kSliceValues = kTileParts<float> * kPanelTiles;
+constexpr int64_t kSliceValues = kCoarseParts * kPanelTiles;
 // Slices whose products are summed at once: a panel of them stays in the nearest cache.
 constexpr int64_t kSummedSlices = 8;
 // Values of an input's row that are gathered at a time.
@@ -51,19 +51,19 @@ int64_t Parts(const ConvolutionShape& s) {
 // `row(i)`: pixel i's, or null.
 template <bool transposed, typename Row>
 void pack_slice(const Row& row, int64_t channel, int64_t channels, BFloat16* tile) {
-  PairRows rows[kTileParts<float>];
+  PairRows rows[kCoarseParts];
   for (int64_t pair = 0; pair < kTileRows; ++pair) {
     const float* first = row(2 * pair);
     const float* second = row(2 * pair + 1);
     const V zero = hn::Zero(D());
-    const SplitPair split(first == nullptr ? zero : load(first, channel, channels),
-                          second == nullptr ? zero : load(second, channel, channels));
-    for (int64_t i = 0; i < kTileParts<float>; ++i) {
+    const SplitPair<kCoarseParts> split(first == nullptr ? zero : load(first, channel, channels),
+                                        second == nullptr ? zero : load(second, channel, channels));
+    for (int64_t i = 0; i < kCoarseParts; ++i) {
       const auto pairs = interleave(split.parts[i]);
       transposed ? rows[i].set(pair, pairs) : store_pairs(pairs, pair, tile + i * kPanelTiles);
     }
   }
-  for (int64_t i = 0; transposed && i < kTileParts<float>; ++i) {
+  for (int64_t i = 0; transposed && i < kCoarseParts; ++i) {
     rows[i].store(tile + i * kPanelTiles);
   }
 }
@@ -136,8 +136,8 @@ void add_block(const ConvolutionShape& s, const BFloat16* a, const BFloat16* b,
                           .b = b};
   const auto nothing = [] {};
   const int64_t rows = std::min(kTileBlockRows, s.out_channels - k);
-  rows > kTileRows ? multiply_tiles<float, kTileBlockRows>(p, sums, kSumsRow, nothing)
-                   : multiply_tiles<float, kTileRows>(p, sums, kSumsRow, nothing);
+  rows > kTileRows ? multiply_tiles<kCoarseParts, kTileBlockRows>(p, sums, kSumsRow, nothing)
+                   : multiply_tiles<kCoarseParts, kTileRows>(p, sums, kSumsRow, nothing);
   const D d;
   for (int64_t i = 0; i < rows; ++i) {
     float* to = kernel_gradient + (k + i) * s.length() + r;

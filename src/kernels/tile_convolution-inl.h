@@ -1,4 +1,4 @@
-// Convolutions on the processor's matrix tiles, of bfloat16, or of float32 as sums of two;
+// Convolutions on the processor's matrix tiles, of bfloat16, or of float32 as sums of it;
 // compiled once for each instruction set (Highway's foreach_target).
 #if defined(STRIATE_KERNELS_TILE_CONVOLUTION_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef STRIATE_KERNELS_TILE_CONVOLUTION_INL_H_
@@ -28,9 +28,9 @@ namespace {
 
 // Values that rows are copied to at a time: they stay in the cache beside the kernels, or, where
 // these are too large for it, beside a panel of them, so that they are seldom read.
-template <typename T>
+template <int64_t parts>
 int64_t tile_input_size(const ConvolutionShape& s) {
-  const int64_t values = cache_size() / static_cast<int64_t>(sizeof(T));
+  const int64_t values = cache_size() / (parts * static_cast<int64_t>(sizeof(BFloat16)));
   return 2 * packed_size<BFloat16>(s) <= values ? values / 8 : values / 2;
 }
 
@@ -44,16 +44,16 @@ ImageStack image_stack(const ConvolutionShape& s) {
 }
 
 // Of each part.
-template <typename T>
+template <int64_t parts>
 int64_t tile_rows_size(const ConvolutionShape& s) {
   const int64_t least =
       reads_stack(s) ? image_stack(s).size(1) : kTileBlockRows * gathered_tile_row(s);
-  return std::max(tile_input_size<T>(s), least);
+  return std::max(tile_input_size<parts>(s), least);
 }
 
-template <typename T>
+template <int64_t parts>
 int64_t tile_scratch_size(const ConvolutionShape& s) {
-  return kTileParts<T> * tile_rows_size<T>(s);
+  return parts * tile_rows_size<parts>(s);
 }
 
 HWY_INLINE void load_pair(const float* from, V& left, V& right) {
@@ -121,9 +121,9 @@ HWY_INLINE void finish_pixel(const ConvolutionShape& s, const DirectConvolution<
 // Panels whose kernels are multiplied with a block of rows before its outputs are finished, pixel
 // by pixel: kernels and sums stay in the cache, and outputs are written in their order.
 constexpr int64_t kMostPanels = 8;
-template <typename T>
+template <int64_t parts>
 int64_t panels_at_a_time(const ConvolutionShape& s) {
-  const int64_t values = cache_size() / 4 / static_cast<int64_t>(sizeof(T));
+  const int64_t values = cache_size() / 4 / (parts * static_cast<int64_t>(sizeof(BFloat16)));
   return std::clamp<int64_t>(values / (packed_length<BFloat16>(s) * kPanel), 1, kMostPanels);
 }
 
@@ -160,14 +160,14 @@ struct TileMemory {
 };
 
 // `output(i)`: the one of row i, from `first` on, or -1.
-template <typename T, typename Output>
+template <int64_t parts, typename T, typename Output>
 void multiply_panels(const ConvolutionShape& s, const DirectConvolution<T>& c,
                      const BFloat16* packed, const TileInput& input, int64_t first,
                      const Output& output, int64_t panel_begin, int64_t panel_end) {
   constexpr int64_t kSumsRow = kMostPanels * kPanel + kLanes;
   alignas(64) float sums[kTileBlockRows * kSumsRow];
   const int64_t length = packed_length<BFloat16>(s);
-  const int64_t most = panels_at_a_time<T>(s);
+  const int64_t most = panels_at_a_time<parts>(s);
   for (int64_t group = panel_begin; group < panel_end; group += most) {
     const int64_t group_end = std::min(panel_end, group + most);
     const int64_t channels = (group_end - group) * kPanel;
@@ -192,10 +192,10 @@ void multiply_panels(const ConvolutionShape& s, const DirectConvolution<T>& c,
                                 .a_part = input.part,
                                 .pieces = input.pieces,
                                 .piece_length = input.piece_length,
-                                .b = packed + panel * kTileParts<T> * length * kPanel};
+                                .b = packed + panel * parts * length * kPanel};
         float* to = sums + (panel - group) * kPanel;
-        end - begin > kTileRows ? multiply_tiles<T, kTileBlockRows>(p, to, kSumsRow, fetch)
-                                : multiply_tiles<T, kTileRows>(p, to, kSumsRow, fetch);
+        end - begin > kTileRows ? multiply_tiles<parts, kTileBlockRows>(p, to, kSumsRow, fetch)
+                                : multiply_tiles<parts, kTileRows>(p, to, kSumsRow, fetch);
       }
       for (int64_t i = begin; i < end; ++i) {
         if (output(i) < 0) continue;
@@ -207,47 +207,49 @@ void multiply_panels(const ConvolutionShape& s, const DirectConvolution<T>& c,
 }
 
 // Values on their way to rows for tiles; `part`: from one part of them to the next.
+template <int64_t parts>
 HWY_INLINE void copy_for_tiles(const BFloat16* from, int64_t count, int64_t, BFloat16* to) {
   std::copy_n(from, count, to);
 }
 
+template <int64_t parts>
 HWY_INLINE void copy_for_tiles(const float* from, int64_t count, int64_t part, BFloat16* to) {
   constexpr int64_t kStep = 2 * kLanes;
   int64_t i = 0;
   for (; i + kStep <= count; i += kStep) {
-    const SplitPair split(hn::LoadU(D(), from + i), hn::LoadU(D(), from + i + kLanes));
-    for (int64_t p = 0; p < kTileParts<float>; ++p) {
+    const SplitPair<parts> split(hn::LoadU(D(), from + i), hn::LoadU(D(), from + i + kLanes));
+    for (int64_t p = 0; p < parts; ++p) {
       hn::StoreU(split.parts[p], Halves(), bits(to + p * part + i));
     }
   }
   if (i == count) return;
-  const SplitPair split(load(from, i, count), load(from, i + kLanes, count));
-  for (int64_t p = 0; p < kTileParts<float>; ++p) {
+  const SplitPair<parts> split(load(from, i, count), load(from, i + kLanes, count));
+  for (int64_t p = 0; p < parts; ++p) {
     BFloat16 last[kStep];
     hn::StoreU(split.parts[p], Halves(), bits(last));
     std::copy_n(last, count - i, to + p * part + i);
   }
 }
 
-template <typename T>
+template <int64_t parts>
 void clear_for_tiles(int64_t count, int64_t part, BFloat16* to) {
-  for (int64_t p = 0; p < kTileParts<T>; ++p) std::fill_n(to + p * part, count, BFloat16{});
+  for (int64_t p = 0; p < parts; ++p) std::fill_n(to + p * part, count, BFloat16{});
 }
 
-template <typename T>
+template <int64_t parts, typename T>
 void convolve_stacked(const ConvolutionShape& s, const DirectConvolution<T>& c,
                       const TileMemory& memory, int64_t row_begin, int64_t row_end,
                       int64_t panel_begin, int64_t panel_end) {
   ImageStack stack = image_stack(s);
-  const int64_t part = tile_rows_size<T>(s);
-  const int64_t lines = stack.lines(tile_input_size<T>(s));
+  const int64_t part = tile_rows_size<parts>(s);
+  const int64_t lines = stack.lines(tile_input_size<parts>(s));
   for (int64_t first = row_begin; first < row_end;) {
     const int64_t end = std::min(row_end, stack.end(first, lines));
     stack.lay_out(c.input_stride, first, end);
     BFloat16* to = memory.rows;
     for (const ImageStack::Run& run : stack.runs()) {
-      run.from < 0 ? clear_for_tiles<T>(run.count, part, to)
-                   : copy_for_tiles(c.input + run.from, run.count, part, to);
+      run.from < 0 ? clear_for_tiles<parts>(run.count, part, to)
+                   : copy_for_tiles<parts>(c.input + run.from, run.count, part, to);
       to += run.count;
     }
     const auto& outputs = stack.outputs();
@@ -258,7 +260,7 @@ void convolve_stacked(const ConvolutionShape& s, const DirectConvolution<T>& c,
                              .piece_length = pieces<BFloat16>(s).padded,
                              .count = static_cast<int64_t>(outputs.size()),
                              .near = true};
-    multiply_panels(
+    multiply_panels<parts>(
         s, c, memory.packed, input, first,
         [&](int64_t i) { return outputs[static_cast<size_t>(i)]; }, panel_begin, panel_end);
     first = end;
@@ -273,18 +275,18 @@ void gather_for_tiles(const ConvolutionShape& s, const DirectConvolution<T>& c, 
   if (c.scale != nullptr) normalize_row(c, {0, s.length()}, to);
 }
 
-template <typename T>
+template <int64_t parts, typename T>
 void convolve_rows(const ConvolutionShape& s, const DirectConvolution<T>& c,
                    const TileMemory& memory, int64_t row_begin, int64_t row_end,
                    int64_t panel_begin, int64_t panel_end) {
   static constexpr int64_t kWhole[] = {0};
-  constexpr bool kSplits = kTileParts < T >> 1;
+  constexpr bool kSplits = parts != kHalfParts;
   const int64_t length = packed_length<BFloat16>(s);
   const int64_t stride = gathered_tile_row(s);
-  const int64_t part = tile_rows_size<T>(s);
+  const int64_t part = tile_rows_size<parts>(s);
   const bool in_place = rows_lie_in_place(s, c) && (kSplits || length == s.length());
   const int64_t most =
-      std::max<int64_t>(1, tile_input_size<T>(s) / stride / kTileBlockRows) * kTileBlockRows;
+      std::max<int64_t>(1, tile_input_size<parts>(s) / stride / kTileBlockRows) * kTileBlockRows;
   std::vector<T> gathered(kSplits && !in_place ? static_cast<size_t>(s.length()) : 0);
   for (int64_t first = row_begin; first < row_end;) {
     int64_t rows = std::min(row_end - first, most);
@@ -299,11 +301,11 @@ void convolve_rows(const ConvolutionShape& s, const DirectConvolution<T>& c,
           gather_for_tiles(s, c, first + i, gathered.data());
           from = gathered.data();
         }
-        copy_for_tiles(from, s.length(), part, to);
+        copy_for_tiles<parts>(from, s.length(), part, to);
       } else {
         gather_for_tiles(s, c, first + i, to);
       }
-      clear_for_tiles<T>(length - s.length(), part, to + s.length());
+      clear_for_tiles<parts>(length - s.length(), part, to + s.length());
     }
     TileInput input = {.rows = memory.rows,
                        .stride = stride,
@@ -318,21 +320,21 @@ void convolve_rows(const ConvolutionShape& s, const DirectConvolution<T>& c,
         input.stride = c.input_stride;
       }
     }
-    multiply_panels(
+    multiply_panels<parts>(
         s, c, memory.packed, input, first, [](int64_t i) { return i; }, panel_begin, panel_end);
     first += rows;
   }
 }
 
-template <typename T>
+template <int64_t parts, typename T>
 void convolve_by_tiles(const ConvolutionShape& s, const DirectConvolution<T>& c,
                        const TileMemory& memory, int64_t row_begin, int64_t row_end,
                        int64_t panel_begin, int64_t panel_end) {
   const Tiles tiles;
   if (reads_stack(s)) {
-    convolve_stacked(s, c, memory, row_begin, row_end, panel_begin, panel_end);
+    convolve_stacked<parts>(s, c, memory, row_begin, row_end, panel_begin, panel_end);
   } else {
-    convolve_rows(s, c, memory, row_begin, row_end, panel_begin, panel_end);
+    convolve_rows<parts>(s, c, memory, row_begin, row_end, panel_begin, panel_end);
   }
 }
 

@@ -30,11 +30,11 @@ struct TilePart {
   int64_t channels;  // at most kTileColumns; zeros follow
 };
 
-// A tile, and for float32 its further parts.
-template <typename T>
+// A tile of the first parts, and those of the others.
+template <int64_t parts>
 void pack_tile(const ConvolutionShape& s, const ConvolutionKernels& kernels, const TilePart& part,
                BFloat16* tile) {
-  PairRows rows[kTileParts<T>];
+  PairRows rows[parts];
   for (int64_t c = 0; c < kTileColumns; ++c) {
     V left = hn::Zero(D());
     V right = left;
@@ -45,16 +45,16 @@ void pack_tile(const ConvolutionShape& s, const ConvolutionKernels& kernels, con
       left = hn::Mul(load(from, 0, part.count), scale);
       right = hn::Mul(load(from, kLanes, part.count), scale);
     }
-    const SplitPair split(left, right);
-    for (int64_t i = 0; i < kTileParts<T>; ++i) {
+    const SplitPair<parts> split(left, right);
+    for (int64_t i = 0; i < parts; ++i) {
       rows[i].set(c, hn::BitCast(Bits(), split.parts[i]));
     }
   }
-  for (int64_t i = 0; i < kTileParts<T>; ++i) rows[i].store(tile + i * kPanelTiles);
+  for (int64_t i = 0; i < parts; ++i) rows[i].store(tile + i * kPanelTiles);
 }
 
 // For the gradient of the kernels' input: a tile's channels lie beside each other already.
-template <typename T>
+template <int64_t parts>
 void pack_turned_tile(const ConvolutionShape& s, const ConvolutionKernels& kernels,
                       const TilePart& part, BFloat16* tile) {
   const int64_t taps = s.kernel_height * s.kernel_width;
@@ -68,19 +68,18 @@ void pack_turned_tile(const ConvolutionShape& s, const ConvolutionKernels& kerne
     return kernels.scale == nullptr ? values : hn::Mul(values, hn::Set(D(), kernels.scale[k]));
   };
   for (int64_t row = 0; row < kTileRows; ++row) {
-    const SplitPair split(product(2 * row), product(2 * row + 1));
-    for (int64_t i = 0; i < kTileParts<T>; ++i) {
+    const SplitPair<parts> split(product(2 * row), product(2 * row + 1));
+    for (int64_t i = 0; i < parts; ++i) {
       store_pairs(interleave(split.parts[i]), row, tile + i * kPanelTiles);
     }
   }
 }
 
-// T: float or BFloat16.
-template <typename T>
+template <int64_t parts>
 void pack_for_tiles(const ConvolutionShape& s, const ConvolutionKernels& kernels, BFloat16* packed,
                     int64_t panel_begin, int64_t panel_end) {
   const Pieces p = pieces<BFloat16>(s);
-  BFloat16* to = packed + panel_begin * kTileParts<T> * packed_length<BFloat16>(s) * kPanel;
+  BFloat16* to = packed + panel_begin * parts * packed_length<BFloat16>(s) * kPanel;
   for (int64_t panel = panel_begin; panel < panel_end; ++panel) {
     for (int64_t piece = 0; piece < p.count; ++piece) {
       for (int64_t r = 0; r < p.padded; r += kTileLength) {
@@ -91,10 +90,10 @@ void pack_for_tiles(const ConvolutionShape& s, const ConvolutionKernels& kernels
                            .channels = 0};
           part.channels = std::clamp<int64_t>(s.out_channels - part.channel, 0, kTileColumns);
           BFloat16* tile = to + half * kTileValues;
-          kernels.use == KernelUse::kInputGradient ? pack_turned_tile<T>(s, kernels, part, tile)
-                                                   : pack_tile<T>(s, kernels, part, tile);
+          kernels.use == KernelUse::kInputGradient ? pack_turned_tile<parts>(s, kernels, part, tile)
+                                                   : pack_tile<parts>(s, kernels, part, tile);
         }
-        to += kTileParts<T> * kPanelTiles;
+        to += parts * kPanelTiles;
       }
     }
   }

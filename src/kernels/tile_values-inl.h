@@ -29,7 +29,8 @@ HWY_INLINE hn::Vec<Halves> round_pair(V left, V right) {
   return both;
 }
 
-// Two vectors side by side as sums of two parts, to within 2^-17 of a value.
+// Two vectors side by side as sums of parts.
+template <int64_t count>
 struct SplitPair {
   HWY_INLINE SplitPair(V left, V right) {
     for (auto& part : parts) {
@@ -39,7 +40,7 @@ struct SplitPair {
     }
   }
 
-  hn::Vec<Halves> parts[2];
+  hn::Vec<Halves> parts[count];
 };
 
 // A tile of columns holds pairs of products: row i those of products 2 i and 2 i + 1, side by side

@@ -25,33 +25,10 @@ using torch::autograd::variable_list;
 
 constexpr auto kChannelsLast = at::MemoryFormat::ChannelsLast;
 
-template <typename T>
-void convolve_tiles_of(const WinogradShape& s, const at::Tensor& input, const at::Tensor& packed,
-                       const at::Tensor& bias, const at::Tensor& output) {
-  winograd_convolve<T>(
-      s, {.input = static_cast<const T*>(input.const_data_ptr()),
-          .input_stride = s.in_channels,
-          .packed = packed.const_data_ptr<float>(),
-          .epilogue = {.bias = bias.defined() ? bias.const_data_ptr<float>() : nullptr},
-          .output = static_cast<T*>(output.data_ptr()),
-          .output_stride = s.out_channels});
-}
-
-// The outputs of a convolution whose kernels are transformed already.
-at::Tensor convolve_tiles(const WinogradShape& s, const at::Tensor& input, const at::Tensor& packed,
-                          const at::Tensor& bias) {
-  at::Tensor output = at::empty({s.batch, s.out_channels, s.out_height(), s.out_width()},
-                                input.options(), kChannelsLast);
-  input.scalar_type() == at::kBFloat16
-      ? convolve_tiles_of<kernels::BFloat16>(s, input, packed, bias, output)
-      : convolve_tiles_of<float>(s, input, packed, bias, output);
-  return output;
-}
-
 bool pays(const WinogradShape& s, const at::Tensor& input) {
   const bool half = input.scalar_type() == at::kBFloat16;
   return winograd_pays(s, WinogradKernels::kPackedEachTime,
-                       half ? Precision::kBFloat16 : Precision::kFloat32);
+                       half ? DirectProducts::kBFloat16 : DirectProducts::kFloat32);
 }
 
 // In the type of the images.
@@ -102,7 +79,7 @@ class WinogradConvolution : public torch::autograd::Function<WinogradConvolution
       const at::Tensor added = bias.has_value() ? bias->to(type) : at::Tensor();
       return at::conv2d(x, w.to(type), added, 1, padding);
     }
-    return convolve_tiles(s, x, winograd_pack(KernelUse::kOutput, w), bias.value_or(at::Tensor()));
+    return winograd_output(s, x, winograd_pack(KernelUse::kOutput, w), bias.value_or(at::Tensor()));
   }
 
   static variable_list backward(AutogradContext* context, const variable_list& gradients) {
@@ -123,7 +100,7 @@ class WinogradConvolution : public torch::autograd::Function<WinogradConvolution
     if (context->needs_input_grad(0)) {
       const WinogradShape back = backwards(s);
       result[0] = always || pays(back, g)
-                      ? convolve_tiles(back, g, winograd_pack(KernelUse::kInputGradient, w), {})
+                      ? winograd_output(back, g, winograd_pack(KernelUse::kInputGradient, w), {})
                       : std::get<0>(direct(true, false));
     }
     if (context->needs_input_grad(1)) {

@@ -79,24 +79,25 @@ template void direct_convolve(const ConvolutionShape&, const kernels::DirectConv
 
 // Where tiles are filled with zeros for the most part, they gain nothing.
 bool split_pays(const ConvolutionShape& s) {
-  return kernels::splits_products() &&
-         kernels::split_packed_size(s) <= 4 * kernels::direct_packed_size<float>(s);
+  return kernels::splits_products() && kernels::split_packed_size(kernels::KernelUse::kOutput, s) <=
+                                           6 * kernels::direct_packed_size<float>(s);
 }
 
 at::Tensor split_pack(kernels::KernelUse use, const ConvolutionShape& s, const at::Tensor& weight,
                       const at::Tensor& scale) {
   const kernels::ConvolutionKernels from{weight.const_data_ptr<float>(), data_or_null(scale), use};
-  at::Tensor packed = at::empty({kernels::split_packed_size(s)}, at::kBFloat16);
+  at::Tensor packed = at::empty({kernels::split_packed_size(use, s)}, at::kBFloat16);
   at::parallel_for(0, panels(s), 1, [&](int64_t begin, int64_t end) {
     kernels::split_pack(s, from, data<BFloat16>(packed), begin, end);
   });
   return packed;
 }
 
-void split_convolve(const ConvolutionShape& s, const kernels::DirectConvolution<float>& convolution,
+void split_convolve(kernels::KernelUse use, const ConvolutionShape& s,
+                    const kernels::DirectConvolution<float>& convolution,
                     const at::Tensor& packed) {
-  for_parts<BFloat16>(s, kernels::split_scratch_size(s), [&](BFloat16* scratch, auto... part) {
-    kernels::split_convolve(s, convolution, data<BFloat16>(packed), part..., scratch);
+  for_parts<BFloat16>(s, kernels::split_scratch_size(use, s), [&](BFloat16* scratch, auto... part) {
+    kernels::split_convolve(use, s, convolution, data<BFloat16>(packed), part..., scratch);
   });
 }
 

@@ -32,7 +32,7 @@ at::Tensor split_pack(kernels::KernelUse use, const kernels::ConvolutionShape& s
                       const at::Tensor& weight, const at::Tensor& scale = {});
 /// As `direct_convolve`.
 /// @param convolution  all but what is packed
-void split_convolve(const kernels::ConvolutionShape& shape,
+void split_convolve(kernels::KernelUse use, const kernels::ConvolutionShape& shape,
                     const kernels::DirectConvolution<float>& convolution, const at::Tensor& packed);
 
 }  // namespace striate

@@ -7,7 +7,6 @@
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <algorithm>
-#include <array>
 #include <tuple>
 
 #include "kernels/split_kernel_gradient.h"
@@ -39,7 +38,7 @@ at::Tensor convolve_split(KernelUse use, const Conv2d& conv, const at::Tensor& i
   const at::Tensor packed = split_pack(use, s, weight);
   at::Tensor output = at::empty({s.batch, s.out_channels, s.out_height(), s.out_width()},
                                 input.options(), kChannelsLast);
-  split_convolve(s,
+  split_convolve(use, s,
                  {.input = data<float>(input),
                   .input_stride = s.in_channels,
                   .packed = nullptr,
@@ -90,8 +89,14 @@ class SplitConvolution : public torch::autograd::Function<SplitConvolution> {
         conv.stride.height, conv.stride.width,    conv.padding.height,
         conv.padding.width, conv.dilation.height, conv.dilation.width,
     };
-    return convolve_split(KernelUse::kOutput, conv, x, w,
-                          bias.has_value() ? bias->contiguous() : at::Tensor());
+    const at::Tensor added = bias.has_value() ? bias->contiguous() : at::Tensor();
+    if (winograd_fits(conv)) {
+      const kernels::WinogradShape s = winograd_shape(direct_shape(conv, x));
+      if (winograd_pays(s, WinogradKernels::kPackedEachTime, DirectProducts::kSplit)) {
+        return winograd_output(s, x, winograd_pack(KernelUse::kOutput, w), added);
+      }
+    }
+    return convolve_split(KernelUse::kOutput, conv, x, w, added);
   }
 
   static variable_list backward(AutogradContext* context, const variable_list& gradients) {
@@ -108,22 +113,14 @@ class SplitConvolution : public torch::autograd::Function<SplitConvolution> {
                          .dilation = {v[4], v[5]}};
     variable_list result(4);
     if (context->needs_input_grad(0)) result[0] = input_gradient(conv, x, w, g);
-    if (context->needs_input_grad(1)) result[1] = weight_gradient(conv, x, w, g);
+    if (context->needs_input_grad(1))
+      result[1] = split_weight_gradient(direct_shape(conv, x), x, g);
     if (context->saved_data["bias"].toBool() && context->needs_input_grad(2))
       result[2] = g.sum({0, 2, 3});
     return result;
   }
 
  private:
-  static std::tuple<at::Tensor, at::Tensor, at::Tensor> others(const Conv2d& conv,
-                                                               const at::Tensor& x,
-                                                               const at::Tensor& w,
-                                                               const at::Tensor& g,
-                                                               std::array<bool, 3> wanted) {
-    return at::convolution_backward(g, x, w, std::nullopt, both(conv.stride), both(conv.padding),
-                                    both(conv.dilation), false, {0, 0}, 1, wanted);
-  }
-
   static at::Tensor input_gradient(const Conv2d& conv, const at::Tensor& x, const at::Tensor& w,
                                    const at::Tensor& g) {
     if (has_gradient_convolution(conv)) {
@@ -132,18 +129,9 @@ class SplitConvolution : public torch::autograd::Function<SplitConvolution> {
         return convolve_split(KernelUse::kInputGradient, turned, g, w, {});
       }
     }
-    return std::get<0>(others(conv, x, w, g, {true, false, false}));
-  }
-
-  static at::Tensor weight_gradient(const Conv2d& conv, const at::Tensor& x, const at::Tensor& w,
-                                    const at::Tensor& g) {
-    if (winograd_fits(conv)) {
-      const kernels::WinogradShape s = winograd_shape(direct_shape(conv, x));
-      if (winograd_pays(s, WinogradKernels::kPackedEachTime, Precision::kFloat32)) {
-        return winograd_weight_gradient(s, x, g);
-      }
-    }
-    return split_weight_gradient(direct_shape(conv, x), x, g);
+    return std::get<0>(at::convolution_backward(g, x, w, std::nullopt, both(conv.stride),
+                                                both(conv.padding), both(conv.dilation), false,
+                                                {0, 0}, 1, {true, false, false}));
   }
 };
 

@@ -51,14 +51,14 @@ WinogradShape winograd_shape(const kernels::ConvolutionShape& s) {
           .pad_width = s.pad_width};
 }
 
-bool winograd_pays(const WinogradShape& s, WinogradKernels kernels, Precision precision) {
+bool winograd_pays(const WinogradShape& s, WinogradKernels kernels, DirectProducts products) {
   // Its products are float32, which matrix tiles outdo more than four times over.
-  if (precision == Precision::kBFloat16 && kernels::multiplies_by_tiles()) return false;
+  if (products == DirectProducts::kBFloat16 && kernels::multiplies_by_tiles()) return false;
   const auto in = static_cast<double>(s.in_channels);
   const auto out = static_cast<double>(s.out_channels);
   const auto tiles = static_cast<double>(s.tiles());
-  // bfloat16 products take half the time.
-  const double product = precision == Precision::kBFloat16 ? 4.5 : 9;
+  // bfloat16 products take half the time, and so do those on tiles.
+  const double product = products == DirectProducts::kFloat32 ? 9 : 4.5;
   double direct =
       product * static_cast<double>(s.batch * s.out_height() * s.out_width()) * in * out;
   double winograd = kernels::kWinogradPoints *
@@ -116,6 +116,17 @@ template void winograd_convolve(const WinogradShape&,
 namespace {
 
 template <typename T>
+void convolve_into(const WinogradShape& s, const at::Tensor& input, const at::Tensor& packed,
+                   const at::Tensor& bias, const at::Tensor& output) {
+  winograd_convolve<T>(s, {.input = data<T>(input),
+                           .input_stride = s.in_channels,
+                           .packed = data<float>(packed),
+                           .epilogue = {.bias = data_or_null(bias)},
+                           .output = data<T>(output),
+                           .output_stride = s.out_channels});
+}
+
+template <typename T>
 at::Tensor weight_gradient(const WinogradShape& s, const at::Tensor& input,
                            const at::Tensor& gradient) {
   const int64_t in = kernels::winograd_padded(s.in_channels);
@@ -151,6 +162,16 @@ at::Tensor weight_gradient(const WinogradShape& s, const at::Tensor& input,
 }
 
 }  // namespace
+
+at::Tensor winograd_output(const WinogradShape& s, const at::Tensor& input,
+                           const at::Tensor& packed, const at::Tensor& bias) {
+  at::Tensor output = at::empty({s.batch, s.out_channels, s.out_height(), s.out_width()},
+                                input.options(), at::MemoryFormat::ChannelsLast);
+  input.scalar_type() == at::kBFloat16
+      ? convolve_into<kernels::BFloat16>(s, input, packed, bias, output)
+      : convolve_into<float>(s, input, packed, bias, output);
+  return output;
+}
 
 at::Tensor winograd_weight_gradient(const WinogradShape& s, const at::Tensor& input,
                                     const at::Tensor& gradient) {

@@ -26,8 +26,6 @@ namespace {
 // ReLU near zero that flips), four times its distance is allowed. In channels last the sums of a
 // convolution are longer, and more ReLUs flip: only outputs are compared.
 constexpr double kOutputTolerance = 1e-5;
-// On matrix tiles products have 16 to 17 significant bits.
-constexpr double kTilesTolerance = 5e-5;
 constexpr double kGradientTolerance = 1e-4;
 constexpr double kNoiseFactor = 4;
 // Both sides in float64, the reference stored as float32.
@@ -225,7 +223,7 @@ TEST_P(Reference, OutputsAgreeInChannelsLast) {
   for (const bool tiles : ways_to_multiply()) {
     const TilesAllowed allowed(tiles);
     reference.check("logits", network->forward(generated("input.eval", images.eval)),
-                    tiles ? kTilesTolerance : kOutputTolerance);
+                    kOutputTolerance);
   }
 }
 

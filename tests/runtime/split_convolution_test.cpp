@@ -69,7 +69,7 @@ TEST_F(SplitConvolution, EqualsFloat64WithItsGradients) {
     const auto truth = run(c, ConvolutionAlgorithm::kDirect, at::kDouble);
     ASSERT_EQ(split.size(), truth.size());
     for (size_t i = 0; i < truth.size(); ++i) {
-      EXPECT_LT(relative_error(split[i], truth[i]), 6e-6)
+      EXPECT_LT(relative_error(split[i], truth[i]), i == 0 ? 2e-6 : 6e-6)
           << "value " << i << " of " << c.input[1] << " to " << c.conv.out_channels;
       EXPECT_TRUE(split[i].is_contiguous(split[i].suggest_memory_format()));
     }
@@ -93,10 +93,9 @@ TEST_F(SplitConvolution, IsTheSameForAnyNumberOfThreads) {
 }
 
 TEST_F(SplitConvolution, IsChosenByItselfOnly) {
-  const Case c{{.out_channels = 64, .kernel_size = 3, .padding = 1}, {2, 64, 14, 14}};
+  const Case c{{.out_channels = 64, .kernel_size = 1}, {2, 64, 14, 14}};
   const auto split = run(c, ConvolutionAlgorithm::kAuto, at::kFloat)[0];
   EXPECT_FALSE(split.equal(run(c, ConvolutionAlgorithm::kDirect, at::kFloat)[0]));
-  EXPECT_FALSE(split.equal(run(c, ConvolutionAlgorithm::kWinograd, at::kFloat)[0]));
   const TilesAllowed none(false);
   EXPECT_FALSE(split.equal(run(c, ConvolutionAlgorithm::kAuto, at::kFloat)[0]));
 }
