@@ -83,7 +83,7 @@ void add_mode(CLI::App& bench, const std::string& name, const std::string& text,
   add_step_flags(*command, options->step);
   command
       ->add_option("--convolution", options->convolution,
-                   "How 3x3 convolutions are computed: auto, direct or winograd")
+                   "How convolutions are computed: auto, direct or winograd")
       ->capture_default_str();
   command->add_option("--precision", options->precision, "float32 or bf16")->capture_default_str();
   command->add_flag("!--no-fusion", options->fuse,

@@ -42,7 +42,7 @@ void add_training_flags(CLI::App& command, TrainingFlags& flags) {
                   "Stochastic depth: how likely the last residual block is in a step")
       ->check(check_probability);
   command.add_option("--convolution", flags.convolution,
-                     "How 3x3 convolutions are computed: auto (default), direct or winograd");
+                     "How convolutions are computed: auto (default), direct or winograd");
   command.add_option("--precision", flags.precision,
                      "What layers are computed in: float32 (default) or bf16");
   command.add_option("--encoder", flags.encoder,

@@ -4,12 +4,12 @@
 
 namespace striate {
 
-/// How convolutions by 3x3 kernels of stride 1 are computed; all others are direct. Those in groups
-/// of 4 to 32 channels are direct, too: by LibTorch for kDirect, otherwise by kernels of ours.
+/// How convolutions of float32 are computed (docs/performance.md has the errors). Those in groups of
+/// 4 to 32 channels are direct: by LibTorch for kDirect, otherwise by kernels of ours.
 enum class ConvolutionAlgorithm {
-  kAuto,      ///< Winograd's where it is expected to be faster
-  kDirect,    ///< LibTorch's
-  kWinograd,  ///< Winograd's wherever it can be
+  kAuto,      ///< the fastest: on matrix tiles (x86's AMX), Winograd's, or direct
+  kDirect,    ///< by products of float32
+  kWinograd,  ///< Winograd's for 3x3 kernels of stride 1, otherwise direct
 };
 
 /// "auto", "direct", "winograd".
