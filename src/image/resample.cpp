@@ -11,6 +11,8 @@ namespace striate {
 
 namespace {
 
+// Bytes that are read at a pixel at most: also those of the next one, and, of RGB, two more.
+constexpr int64_t kReadBytes = 8;
 constexpr int32_t kHalf = 1 << (kWeightBits - 1);
 
 inline uint8_t to_byte(int32_t sum) {
@@ -30,6 +32,34 @@ WeightedBytes weighted(const uint8_t* start, int64_t stride, const Taps& taps,
   return {start + span.first * stride, stride, taps.weights.data() + span.weights_offset,
           span.count};
 }
+
+// Weights as words, of two positions side by side, as a processor multiplies and adds them: a
+// weight is high * 2^kLowBits + low.
+struct PairedTaps {
+  explicit PairedTaps(const Taps& all) : taps(&all) {
+    for (const TapSpan& span : all.spans) {
+      for (int64_t t = 0; t < span.count; t += 2) {
+        const int32_t* weights = all.weights.data() + span.weights_offset + t;
+        const int32_t second = t + 1 < span.count ? weights[1] : 0;
+        high.push_back(words(weights[0] >> kLowBits, second >> kLowBits));
+        low.push_back(words(weights[0] & kLowMask, second & kLowMask));
+      }
+    }
+  }
+
+  static constexpr int kLowBits = 11;
+  static constexpr int32_t kLowMask = (1 << kLowBits) - 1;
+
+  const Taps* taps;
+  std::vector<int32_t> high;
+  std::vector<int32_t> low;
+
+ private:
+  static int32_t words(int32_t first, int32_t second) {
+    return static_cast<int32_t>((static_cast<uint32_t>(second) << 16) |
+                                (static_cast<uint32_t>(first) & 0xFFFFU));
+  }
+};
 
 // One row of pixels.
 template <int kChannels>
@@ -61,10 +91,24 @@ void row_any(const WeightedBytes& bytes, uint8_t* out) {
   }
 }
 
+// Two rows of pixels, of which the second may be the first.
+struct RowPair {
+  const uint8_t* first;
+  const uint8_t* second;
+  uint8_t* first_out;
+  uint8_t* second_out;
+};
+
+template <int kChannels>
+void pairs_any(const RowPair& rows, const PairedTaps& taps) {
+  pixels_any<kChannels>(rows.first, *taps.taps, rows.first_out);
+  if (rows.second != rows.first) pixels_any<kChannels>(rows.second, *taps.taps, rows.second_out);
+}
+
 struct Kernels {
-  void (*grey)(const uint8_t*, const Taps&, uint8_t*) = pixels_any<1>;
-  void (*rgb)(const uint8_t*, const Taps&, uint8_t*) = pixels_any<3>;
-  void (*rgba)(const uint8_t*, const Taps&, uint8_t*) = pixels_any<4>;
+  void (*grey)(const RowPair&, const PairedTaps&) = pairs_any<1>;
+  void (*rgb)(const RowPair&, const PairedTaps&) = pairs_any<3>;
+  void (*rgba)(const RowPair&, const PairedTaps&) = pairs_any<4>;
   void (*row)(const WeightedBytes&, uint8_t*) = row_any;
 };
 
@@ -72,23 +116,44 @@ struct Kernels {
 
 // AVX2 has the products of 32 bits that these loops need. The sums are those of the plain loops.
 
-// Reads four bytes at each pixel: of RGB, one more than the row has.
+// Stores the pixel whose channels are words of 32 bits.
 template <int kChannels>
-[[gnu::target("avx2")]] void pixels_avx2(const uint8_t* source, const Taps& taps, uint8_t* out) {
-  for (const TapSpan& span : taps.spans) {
-    const WeightedBytes bytes = weighted(source, kChannels, taps, span);
-    __m128i sum = _mm_set1_epi32(kHalf);
-    for (int64_t t = 0; t < bytes.count; ++t) {
-      int32_t pixel = 0;
-      std::memcpy(&pixel, bytes.first + t * kChannels, sizeof pixel);
-      const __m128i values = _mm_cvtepu8_epi32(_mm_cvtsi32_si128(pixel));
-      const __m128i weight = _mm_set1_epi32(bytes.weights[t]);
-      sum = _mm_add_epi32(sum, _mm_mullo_epi32(values, weight));
+[[gnu::target("avx2")]] inline void store_pixel(__m128i packed, uint8_t* out) {
+  const int32_t pixel = _mm_cvtsi128_si32(packed);
+  std::memcpy(out, &pixel, kChannels);
+}
+
+template <int kChannels>
+[[gnu::target("avx2")]] void pixels_avx2(const RowPair& rows, const PairedTaps& taps) {
+  constexpr char c = kChannels;
+  // Each channel's bytes of two pixels, as words side by side.
+  const __m256i order = _mm256_broadcastsi128_si256(
+      _mm_setr_epi8(0, -1, c, -1, 1, -1, c + 1, -1, 2, -1, c + 2, -1, 3, -1, c + 3, -1));
+  const int32_t* high_weights = taps.high.data();
+  const int32_t* low_weights = taps.low.data();
+  RowPair at = rows;
+  for (const TapSpan& span : taps.taps->spans) {
+    const int64_t first = span.first * kChannels;
+    __m256i high = _mm256_setzero_si256();
+    __m256i low = _mm256_set1_epi32(kHalf);
+    for (int64_t t = 0; t < span.count; t += 2) {
+      const int64_t place = first + t * kChannels;
+      const auto load = [&](const uint8_t* row) {
+        return _mm_loadl_epi64(reinterpret_cast<const __m128i*>(row + place));
+      };
+      const __m256i bytes =
+          _mm256_inserti128_si256(_mm256_castsi128_si256(load(rows.first)), load(rows.second), 1);
+      const __m256i values = _mm256_shuffle_epi8(bytes, order);
+      high = _mm256_add_epi32(high, _mm256_madd_epi16(values, _mm256_set1_epi32(*high_weights++)));
+      low = _mm256_add_epi32(low, _mm256_madd_epi16(values, _mm256_set1_epi32(*low_weights++)));
     }
-    const __m128i words = _mm_packs_epi32(_mm_srai_epi32(sum, kWeightBits), sum);
-    const int32_t pixel = _mm_cvtsi128_si32(_mm_packus_epi16(words, words));
-    std::memcpy(out, &pixel, kChannels);
-    out += kChannels;
+    const __m256i sum = _mm256_add_epi32(_mm256_slli_epi32(high, PairedTaps::kLowBits), low);
+    const __m256i words = _mm256_packs_epi32(_mm256_srai_epi32(sum, kWeightBits), sum);
+    const __m256i packed = _mm256_packus_epi16(words, words);
+    store_pixel<kChannels>(_mm256_castsi256_si128(packed), at.first_out);
+    store_pixel<kChannels>(_mm256_extracti128_si256(packed, 1), at.second_out);
+    at.first_out += kChannels;
+    at.second_out += kChannels;
   }
 }
 
@@ -149,17 +214,23 @@ Kernels best_kernels() {
 
 Image resample_columns(const Image& image, const Taps& taps, const RowRange& rows) {
   Image result = make_image(static_cast<int64_t>(taps.spans.size()), rows.count, image.channels);
-  const Kernels kernels = best_kernels();
-  const auto resample_row = image.channels == 1   ? kernels.grey
-                            : image.channels == 3 ? kernels.rgb
-                                                  : kernels.rgba;
-  // The image's last row has no byte behind it.
+  const bool holds_what_is_read = image.width * image.channels >= kReadBytes;
+  const Kernels kernels = holds_what_is_read ? best_kernels() : Kernels();
+  const auto resample_pair = image.channels == 1   ? kernels.grey
+                             : image.channels == 3 ? kernels.rgb
+                                                   : kernels.rgba;
+  const PairedTaps paired(taps);
+  // The image's last row has no bytes behind it, and others have the next row's.
   const auto row_bytes = static_cast<size_t>(image.width * image.channels);
-  std::vector<uint8_t> last_row(row_bytes + 1);
+  std::vector<uint8_t> last_row(row_bytes + kReadBytes);
   std::memcpy(last_row.data(), image.row(image.height - 1), row_bytes);
-  for (int64_t y = 0; y < rows.count; ++y) {
-    const bool is_last = rows.first + y == image.height - 1;
-    resample_row(is_last ? last_row.data() : image.row(rows.first + y), taps, result.row(y));
+  const auto source = [&](int64_t y) {
+    const int64_t row = rows.first + y;
+    return row == image.height - 1 ? last_row.data() : image.row(row);
+  };
+  for (int64_t y = 0; y < rows.count; y += 2) {
+    const int64_t second = std::min(y + 1, rows.count - 1);
+    resample_pair({source(y), source(second), result.row(y), result.row(second)}, paired);
   }
   return result;
 }

@@ -4,8 +4,8 @@
 
 namespace striate {
 
-/// How convolutions of float32 are computed (docs/performance.md has the errors). Those in groups of
-/// 4 to 32 channels are direct: by LibTorch for kDirect, otherwise by kernels of ours.
+/// How convolutions of float32 are computed (docs/performance.md has the errors). Those in groups
+/// of 4 to 32 channels are direct: by LibTorch for kDirect, otherwise by kernels of ours.
 enum class ConvolutionAlgorithm {
   kAuto,      ///< the fastest: on matrix tiles (x86's AMX), Winograd's, or direct
   kDirect,    ///< by products of float32
