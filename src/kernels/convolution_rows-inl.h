@@ -42,9 +42,6 @@ struct Pieces {
   int64_t count;
   int64_t length;
   int64_t padded;
-
-  // Where a product lies among the packed ones.
-  int64_t place(int64_t r) const { return r / length * padded + r % length; }
 };
 
 bool reads_stack(const ConvolutionShape& s) {

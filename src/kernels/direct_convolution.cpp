@@ -42,8 +42,8 @@ BFloat16 rounded(float value) {
 }
 
 // A part of the kernels of a few output channels, from `first` on in a panel.
-void pack_channels(const ConvolutionKernels& kernels, const Pieces&, int64_t length,
-                   const Part& part, int64_t first, int64_t channels, float* to) {
+void pack_channels(const ConvolutionKernels& kernels, int64_t length, const Part& part,
+                   int64_t first, int64_t channels, float* to) {
   to += first;
   int64_t r = part.begin;
   for (; channels == kBlockSide && r + kBlockSide <= part.end; r += kBlockSide) {
@@ -62,10 +62,10 @@ int64_t half_place(int64_t product, int64_t c) {
   return (product / 2 * kPanel + c) * 2 + product % 2;
 }
 
-void pack_channels(const ConvolutionKernels& kernels, const Pieces& pieces, int64_t length,
-                   const Part& part, int64_t first, int64_t channels, BFloat16* to) {
+void pack_channels(const ConvolutionKernels& kernels, int64_t length, const Part& part,
+                   int64_t first, int64_t channels, BFloat16* to) {
   for (int64_t r = part.begin; r < part.end; ++r) {
-    BFloat16* at = to + half_place(pieces.place(r), first);
+    BFloat16* at = to + half_place(r, first);
     for (int64_t c = 0; c < channels; ++c) {
       const float scale = kernels.scale == nullptr ? 1 : kernels.scale[c];
       at[2 * c] = rounded(scale * kernels.values[c * length + r]);
@@ -78,18 +78,16 @@ template <typename T>
 void pack_turned(const ConvolutionShape& s, const ConvolutionKernels& kernels, int64_t channel,
                  int64_t channels, T* to) {
   const int64_t taps = s.kernel_height * s.kernel_width;
-  const Pieces p = pieces<T>(s);
   for (int64_t r = 0; r < s.length(); ++r) {
     const int64_t k = r % s.in_channels;
-    const int64_t place = p.place(r);
     const int64_t tap = taps - 1 - r / s.in_channels;
     const float* from = kernels.values + (k * taps + tap) * s.out_channels + channel;
     const float scale = kernels.scale == nullptr ? 1 : kernels.scale[k];
     for (int64_t c = 0; c < channels; ++c) {
       if constexpr (kHalf<T>) {
-        to[half_place(place, c)] = rounded(scale * from[c]);
+        to[half_place(r, c)] = rounded(scale * from[c]);
       } else {
-        to[place * kPanel + c] = scale * from[c];
+        to[r * kPanel + c] = scale * from[c];
       }
     }
   }
@@ -118,7 +116,7 @@ void pack(const ConvolutionShape& s, const ConvolutionKernels& kernels, T* packe
         const int64_t channel = panel * kPanel + k;
         pack_channels({kernels.values + channel * length,
                        kernels.scale == nullptr ? nullptr : kernels.scale + channel},
-                      pieces<T>(s), length, {begin, end}, k, std::min(kBlockSide, count - k), to);
+                      length, {begin, end}, k, std::min(kBlockSide, count - k), to);
       }
     }
   }

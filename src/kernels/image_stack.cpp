@@ -28,9 +28,11 @@ ImageStack::ImageStack(const ConvolutionShape& s, int64_t slack, int64_t line_sl
       slack_(slack),
       line_slack_(line_slack),
       phases_(std::min(s.stride_height, height(s) + 1)),
-      image_lines_(steps(s.height, s.pad_height, s.stride_height) + (line_slack > 0 ? 1 : 0)),
+      image_lines_(steps(s.height, s.pad_height, s.stride_height)),
       line_places_(steps(s.width, s.pad_width, s.stride_width)),
-      reach_(height(s) / s.stride_height) {}
+      reach_(height(s) / s.stride_height) {
+  image_lines_ += (line_slack_ + line_size() - 1) / line_size();
+}
 
 // Values behind a phase's last line.
 int64_t ImageStack::past_size() const {

@@ -1,6 +1,6 @@
 // The block of a matrix product on the processor's matrix tiles (AMX), of bfloat16, or of float32
-// as sums of a high and a low bfloat16: 32 rows by a panel of 32 columns. Compiled once for each
-// instruction set (Highway's foreach_target).
+// as sums of it: 32 rows by a panel of 32 columns. Compiled once for each instruction set
+// (Highway's foreach_target).
 #if defined(STRIATE_KERNELS_MULTIPLY_TILES_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef STRIATE_KERNELS_MULTIPLY_TILES_INL_H_
 #undef STRIATE_KERNELS_MULTIPLY_TILES_INL_H_

@@ -11,11 +11,11 @@ namespace striate::kernels {
 // Convolutions of float32 on the processor's matrix tiles, which multiply bfloat16: each factor is
 // the sum of bfloat16 numbers, its parts, whose products are added in float32.
 // * For outputs of three parts, which hold all of float32's significant bits, in six products
-//   ("bf16x3"). Error: within 1e-6 (relative to the root of the mean square) of float64.
+//   ("bf16x3"). Error: within 2e-6 (relative to the root of the mean square) of float64.
 // * For the gradient of inputs of two parts, which hold 16 to 17 bits, in three products
 // ("bf16x2").
 //   Error: likewise 6e-6.
-// What is not finite makes results that are not a number.
+// What is not finite makes results that are not a number, also of outputs near it in its image.
 
 /// Whether the processor has such tiles; all below needs them.
 bool splits_products();

@@ -33,12 +33,16 @@ int64_t slices_of(int64_t pixels) {
   return (pixels - 1) / kTileLength + 1;
 }
 
-// So many that the fewer of inputs and gradients, packed, stay in the cache.
+// So many that the fewer of inputs and gradients, packed, stay in the cache, and the others do not
+// take much memory.
 int64_t Chunk(const ConvolutionShape& s) {
-  const int64_t pixel_size =
-      std::min(padded(s.out_channels), padded(s.length())) * static_cast<int64_t>(sizeof(float));
-  const int64_t pixels = cache_size() / 2 / pixel_size;
-  return std::clamp<int64_t>(pixels / kTileLength, kSummedSlices, 16 * kSummedSlices) * kTileLength;
+  constexpr int64_t kValueSize = kCoarseParts * static_cast<int64_t>(sizeof(BFloat16));
+  const auto [fewer, more] = std::minmax(padded(s.out_channels), padded(s.length()));
+  const int64_t pixels =
+      std::min(cache_size() / 2 / (fewer * kValueSize), 8 * cache_size() / (more * kValueSize));
+  const int64_t slices =
+      std::clamp<int64_t>(pixels / kTileLength, kSummedSlices, 16 * kSummedSlices);
+  return std::min(slices, slices_of(s.rows())) * kTileLength;
 }
 
 int64_t Parts(const ConvolutionShape& s) {

@@ -64,7 +64,6 @@ class PairRows {
   HWY_INLINE void set(int64_t column, Pairs pairs) {
     hn::StoreU(hn::BitCast(D(), pairs), D(), rows_ + column * kLanes);
   }
-  void clear(int64_t column) { hn::StoreU(hn::Zero(D()), D(), rows_ + column * kLanes); }
 
   void store(BFloat16* tile) const {
     auto* to = reinterpret_cast<float*>(tile);

@@ -27,6 +27,8 @@ using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
 constexpr auto kChannelsLast = at::MemoryFormat::ChannelsLast;
+// Of outputs: for fewer, packing kernels in each step takes longer than the products.
+constexpr int64_t kLeastRows = 128;
 
 std::vector<int64_t> both(const Size2& size) {
   return {size.height, size.width};
@@ -90,11 +92,9 @@ class SplitConvolution : public torch::autograd::Function<SplitConvolution> {
         conv.padding.width, conv.dilation.height, conv.dilation.width,
     };
     const at::Tensor added = bias.has_value() ? bias->contiguous() : at::Tensor();
-    if (winograd_fits(conv)) {
+    if (takes_winograd(conv, x)) {
       const kernels::WinogradShape s = winograd_shape(direct_shape(conv, x));
-      if (winograd_pays(s, WinogradKernels::kPackedEachTime, DirectProducts::kSplit)) {
-        return winograd_output(s, x, winograd_pack(KernelUse::kOutput, w), added);
-      }
+      return winograd_output(s, x, winograd_pack(KernelUse::kOutput, w), added);
     }
     return convolve_split(KernelUse::kOutput, conv, x, w, added);
   }
@@ -113,14 +113,25 @@ class SplitConvolution : public torch::autograd::Function<SplitConvolution> {
                          .dilation = {v[4], v[5]}};
     variable_list result(4);
     if (context->needs_input_grad(0)) result[0] = input_gradient(conv, x, w, g);
-    if (context->needs_input_grad(1))
-      result[1] = split_weight_gradient(direct_shape(conv, x), x, g);
+    if (context->needs_input_grad(1)) result[1] = weight_gradient(conv, x, g);
     if (context->saved_data["bias"].toBool() && context->needs_input_grad(2))
       result[2] = g.sum({0, 2, 3});
     return result;
   }
 
  private:
+  static bool takes_winograd(const Conv2d& conv, const at::Tensor& x) {
+    return winograd_fits(conv) &&
+           winograd_pays(winograd_shape(direct_shape(conv, x)), WinogradKernels::kPackedEachTime,
+                         DirectProducts::kSplit);
+  }
+
+  static at::Tensor weight_gradient(const Conv2d& conv, const at::Tensor& x, const at::Tensor& g) {
+    const ConvolutionShape s = direct_shape(conv, x);
+    return takes_winograd(conv, x) ? winograd_weight_gradient(winograd_shape(s), x, g)
+                                   : split_weight_gradient(s, x, g);
+  }
+
   static at::Tensor input_gradient(const Conv2d& conv, const at::Tensor& x, const at::Tensor& w,
                                    const at::Tensor& g) {
     if (has_gradient_convolution(conv)) {
@@ -138,9 +149,14 @@ class SplitConvolution : public torch::autograd::Function<SplitConvolution> {
 }  // namespace
 
 bool can_be_split(const Conv2d& conv, const at::Tensor& input, const at::Tensor& weight) {
-  return conv.groups == 1 && input.is_cpu() && input.scalar_type() == at::kFloat &&
-         weight.scalar_type() == at::kFloat && input.numel() > 0 &&
-         split_pays(direct_shape(conv, input));
+  if (conv.groups != 1 || !input.is_cpu() || input.scalar_type() != at::kFloat ||
+      weight.scalar_type() != at::kFloat || input.size(1) != weight.size(1) ||
+      input.size(2) + 2 * conv.padding.height < conv.kernel_size.height ||
+      input.size(3) + 2 * conv.padding.width < conv.kernel_size.width) {
+    return false;
+  }
+  const ConvolutionShape s = direct_shape(conv, input);
+  return s.rows() >= kLeastRows && split_pays(s);
 }
 
 at::Tensor split_convolution(const Conv2d& conv, const at::Tensor& input, const at::Tensor& weight,

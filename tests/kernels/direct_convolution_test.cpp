@@ -332,6 +332,24 @@ TEST_P(DirectConvolutionTest, KeepsWhatIsNotANumber) {
   }
 }
 
+// What is not a number stays in its image, also where lines of the kernel are padded for tiles.
+TEST_P(DirectConvolutionTest, KeepsImagesApart) {
+  const OnlyTarget only(GetParam());
+  if (!kernels::splits_products()) GTEST_SKIP() << "without matrix tiles";
+  ConvolutionShape narrow = square(2, 1, 11, 4, 3, 1, 1);
+  narrow.height = 3;
+  for (const ConvolutionShape& s : {narrow, square(2, 9, 3, 4, 7, 1, 3)}) {
+    Case c{.shape = s};
+    std::fill_n(c.input.begin(), s.height * s.width * c.input_stride, std::nanf(""));
+    const std::vector<float> output = convolve<Split<>>(c, false, s.rows());
+    const int64_t second = s.rows() / 2;
+    for (int64_t row = second; row < s.rows(); ++row) {
+      EXPECT_TRUE(std::isfinite(output[static_cast<size_t>(row * c.output_stride)])) << row;
+    }
+    EXPECT_TRUE(std::isnan(output[0]));
+  }
+}
+
 // What is added may lie where outputs go, also where sums are kept there in parts.
 TEST_P(DirectConvolutionTest, WritesOverWhatItAdds) {
   const OnlyTarget only(GetParam());

@@ -26,13 +26,15 @@ struct Case {
 const std::vector<Case> kCases = {
     {{.out_channels = 256, .kernel_size = 1, .bias = false}, {2, 64, 14, 15}},
     {{.out_channels = 64, .kernel_size = 1}, {3, 256, 7, 7}},
-    {{.out_channels = 40, .kernel_size = 1, .stride = 2, .bias = false}, {2, 70, 9, 12}},
+    {{.out_channels = 40, .kernel_size = 1, .stride = 2, .bias = false}, {5, 70, 9, 12}},
     {{.out_channels = 64, .kernel_size = 3, .padding = 1}, {2, 64, 14, 14}},
-    {{.out_channels = 96, .kernel_size = 3, .stride = 2, .padding = 1}, {2, 48, 13, 16}},
+    {{.out_channels = 96, .kernel_size = 3, .stride = 2, .padding = 1}, {3, 48, 13, 16}},
     {{.out_channels = 20, .kernel_size = 7, .stride = 2, .padding = 3}, {2, 3, 60, 45}},
-    {{.out_channels = 33, .kernel_size = 3, .padding = 2, .dilation = 2}, {1, 35, 10, 11}},
-    {{.out_channels = 48, .kernel_size = 5, .padding = 2}, {1, 130, 6, 6}},
+    {{.out_channels = 33, .kernel_size = 3, .padding = 2, .dilation = 2}, {2, 35, 10, 11}},
+    {{.out_channels = 48, .kernel_size = 5, .padding = 2}, {4, 130, 6, 6}},
     {{.out_channels = 32, .kernel_size = 1}, {1, 32, 80, 80}},
+    {{.out_channels = 20, .kernel_size = 3, .padding = 1}, {1, 32, 67, 71}},
+    {{.out_channels = 24, .kernel_size = 3, .stride = 2}, {1, 32, 137, 139}},
 };
 
 // Convolves and derives, in float32 by the algorithm or in float64 by LibTorch.
@@ -64,14 +66,14 @@ class SplitConvolution : public testing::Test {
 
 TEST_F(SplitConvolution, EqualsFloat64WithItsGradients) {
   for (const Case& c : kCases) {
-    ASSERT_TRUE(can_be_split(c.conv, at::zeros(c.input), at::zeros({1})));
+    ASSERT_TRUE(can_be_split(c.conv, at::zeros(c.input), at::zeros({1, c.input[1], 1, 1})));
     const auto split = run(c, ConvolutionAlgorithm::kAuto, at::kFloat);
     const auto truth = run(c, ConvolutionAlgorithm::kDirect, at::kDouble);
     ASSERT_EQ(split.size(), truth.size());
+    EXPECT_TRUE(split[0].is_contiguous(at::MemoryFormat::ChannelsLast));
     for (size_t i = 0; i < truth.size(); ++i) {
       EXPECT_LT(relative_error(split[i], truth[i]), i == 0 ? 2e-6 : 6e-6)
           << "value " << i << " of " << c.input[1] << " to " << c.conv.out_channels;
-      EXPECT_TRUE(split[i].is_contiguous(split[i].suggest_memory_format()));
     }
   }
 }
@@ -101,8 +103,8 @@ TEST_F(SplitConvolution, IsChosenByItselfOnly) {
 }
 
 TEST_F(SplitConvolution, OfOtherKindsIsComputedOtherwise) {
-  const at::Tensor x = at::zeros({2, 32, 9, 9});
-  const at::Tensor w = at::zeros({1});
+  const at::Tensor x = at::zeros({4, 32, 9, 9});
+  const at::Tensor w = at::zeros({8, 32, 3, 3});
   const Conv2d good{.out_channels = 8, .kernel_size = 3};
   EXPECT_TRUE(can_be_split(good, x, w));
   Conv2d grouped = good;
@@ -112,8 +114,48 @@ TEST_F(SplitConvolution, OfOtherKindsIsComputedOtherwise) {
   EXPECT_FALSE(can_be_split(good, x.to(at::kBFloat16), w));
   EXPECT_FALSE(can_be_split(good, x, w.to(at::kDouble)));
   EXPECT_FALSE(can_be_split(good, at::zeros({0, 32, 9, 9}), w));
+  EXPECT_FALSE(can_be_split(good, at::zeros({4, 31, 9, 9}), w));
+  EXPECT_FALSE(can_be_split(good, at::zeros({400, 32, 2, 2}), w)) << "smaller than the kernel";
+  EXPECT_FALSE(can_be_split(good, at::zeros({1, 32, 9, 9}), w)) << "few outputs";
   // Tiles would be filled with zeros for the most part.
-  EXPECT_FALSE(can_be_split({.out_channels = 6, .kernel_size = 5}, at::zeros({2, 1, 9, 9}), w));
+  const at::Tensor images = at::zeros({9, 1, 9, 9});
+  EXPECT_FALSE(
+      can_be_split({.out_channels = 6, .kernel_size = 5}, images, at::zeros({6, 1, 5, 5})));
+}
+
+// 3x3 kernels of stride 1 go by Winograd's algorithm where that pays also beside tiles.
+TEST_F(SplitConvolution, TakesWinogradWhereItPays) {
+  const auto same = [](const Case& c) {
+    return run(c, ConvolutionAlgorithm::kAuto, at::kFloat)[0].equal(
+        run(c, ConvolutionAlgorithm::kWinograd, at::kFloat)[0]);
+  };
+  EXPECT_TRUE(same({{.out_channels = 128, .kernel_size = 3, .padding = 1}, {2, 128, 56, 56}}));
+  EXPECT_FALSE(same({{.out_channels = 256, .kernel_size = 3, .padding = 1}, {4, 256, 7, 7}}));
+}
+
+// In PyTorch's layout, with some gradients only.
+TEST_F(SplitConvolution, GivesTheGradientsThatAreWanted) {
+  const Conv2d conv{.out_channels = 40, .kernel_size = 3, .padding = 1};
+  at::manual_seed(1);
+  const at::Tensor x = at::randn({2, 32, 12, 12});
+  const at::Tensor w = at::randn({40, 32, 3, 3});
+  const at::Tensor b = at::randn({40});
+  const auto derive = [&](int wanted, at::ScalarType type, const auto& convolved) {
+    std::vector<at::Tensor> leaves;
+    for (const at::Tensor& t : {x, w, b}) {
+      leaves.push_back(t.to(type).clone().requires_grad_(std::ssize(leaves) == wanted));
+    }
+    const at::Tensor y = convolved(leaves[0], leaves[1], leaves[2]);
+    return torch::autograd::grad({y.square().sum()}, {leaves[static_cast<size_t>(wanted)]})[0];
+  };
+  for (int wanted = 0; wanted < 3; ++wanted) {
+    const auto ours = derive(wanted, at::kFloat,
+                             [&](const auto&... leaf) { return split_convolution(conv, leaf...); });
+    const auto truth = derive(wanted, at::kDouble, [](const auto&... leaf) {
+      return at::conv2d(leaf..., /*stride=*/1, /*padding=*/1);
+    });
+    EXPECT_LT(relative_error(ours, truth), 8e-6) << "of value " << wanted;
+  }
 }
 
 TEST_F(SplitConvolution, RefusesASecondDerivative) {
