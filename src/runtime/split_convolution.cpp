@@ -29,6 +29,9 @@ using torch::autograd::variable_list;
 constexpr auto kChannelsLast = at::MemoryFormat::ChannelsLast;
 // Of outputs: for fewer, packing kernels in each step takes longer than the products.
 constexpr int64_t kLeastRows = 128;
+// For fewer channels, packing inputs and gradients takes longer than the products.
+constexpr int64_t kLeastInChannels = 64;
+constexpr int64_t kLeastOutChannels = 32;
 
 std::vector<int64_t> both(const Size2& size) {
   return {size.height, size.width};
@@ -156,7 +159,8 @@ bool can_be_split(const Conv2d& conv, const at::Tensor& input, const at::Tensor&
     return false;
   }
   const ConvolutionShape s = direct_shape(conv, input);
-  return s.rows() >= kLeastRows && split_pays(s);
+  return s.rows() >= kLeastRows && s.in_channels >= kLeastInChannels &&
+         s.out_channels >= kLeastOutChannels && split_pays(s);
 }
 
 at::Tensor split_convolution(const Conv2d& conv, const at::Tensor& input, const at::Tensor& weight,

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <string>
 
+#include "kernels/tiles_allowed.h"
 #include "runtime/fused_plan.h"
 #include "striate/base/error.h"
 
@@ -132,13 +133,10 @@ struct GraphAndBatch {
   int64_t batch;
 };
 
-class FusedNetworkOf : public testing::TestWithParam<GraphAndBatch> {};
-
 // With one thread and with two, each takes some images through the first steps; with 16 all threads
 // take all images.
-TEST_P(FusedNetworkOf, PredictsTheSameImageByImage) {
+void expect_the_same_image_by_image(const Graph& graph, int64_t batch) {
   at::manual_seed(1);
-  const auto& [graph, batch] = GetParam();
   Network network(graph, 1);
   network.eval();
   const Shape& shape = graph.input_shape();
@@ -160,6 +158,15 @@ TEST_P(FusedNetworkOf, PredictsTheSameImageByImage) {
       }();
       EXPECT_TRUE(at::allclose(one, wanted, half ? 0.05 : 1e-4, half ? 0.01 : 1e-5));
     }
+  }
+}
+
+class FusedNetworkOf : public testing::TestWithParam<GraphAndBatch> {};
+
+TEST_P(FusedNetworkOf, PredictsTheSameImageByImage) {
+  for (const bool tiles : ways_to_multiply()) {
+    const TilesAllowed allowed(tiles);
+    expect_the_same_image_by_image(GetParam().graph, GetParam().batch);
   }
 }
 

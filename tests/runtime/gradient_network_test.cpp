@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <torch/csrc/autograd/autograd.h>
 
+#include "kernels/tiles_allowed.h"
 #include "striate/base/error.h"
 
 namespace striate {
@@ -92,17 +93,22 @@ TEST_P(GradientOfImages, IsThatOfFloat64) {
   const at::Tensor weights = at::randn({3, 5});
   const Result expected = truth(*network, images, weights);
   ASSERT_GT(expected.gradient.abs().max().item<double>(), 1e-3);
-  for (const auto algorithm : {ConvolutionAlgorithm::kDirect, ConvolutionAlgorithm::kWinograd,
-                               ConvolutionAlgorithm::kAuto}) {
-    SCOPED_TRACE(to_string(algorithm));
+  const auto check = [&](ConvolutionAlgorithm algorithm) {
     network->set_execution({.convolution = algorithm});
     const double tolerance =
         algorithm == ConvolutionAlgorithm::kDirect ? kTolerance : kWinogradTolerance;
     GradientNetwork fast(*network);
     for (int pass = 0; pass < 2; ++pass) {
-      EXPECT_LT(distance(fast.forward(images), expected.value), tolerance);
-      EXPECT_LT(distance(fast.backward(weights), expected.gradient), tolerance);
+      EXPECT_LT(distance(fast.forward(images), expected.value), tolerance) << to_string(algorithm);
+      EXPECT_LT(distance(fast.backward(weights), expected.gradient), tolerance)
+          << to_string(algorithm);
     }
+  };
+  check(ConvolutionAlgorithm::kDirect);
+  check(ConvolutionAlgorithm::kWinograd);
+  for (const bool tiles : ways_to_multiply()) {
+    const TilesAllowed allowed(tiles);
+    check(ConvolutionAlgorithm::kAuto);
   }
 }
 

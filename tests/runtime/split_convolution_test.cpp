@@ -5,6 +5,8 @@
 #include <gtest/gtest.h>
 #include <torch/csrc/autograd/autograd.h>
 
+#include <optional>
+
 #include "kernels/tiles_allowed.h"
 #include "runtime/convolution.h"
 #include "striate/base/error.h"
@@ -37,8 +39,11 @@ const std::vector<Case> kCases = {
     {{.out_channels = 24, .kernel_size = 3, .stride = 2}, {1, 32, 137, 139}},
 };
 
-// Convolves and derives, in float32 by the algorithm or in float64 by LibTorch.
-std::vector<at::Tensor> run(const Case& c, ConvolutionAlgorithm algorithm, at::ScalarType type) {
+constexpr std::optional<ConvolutionAlgorithm> kOnTiles = std::nullopt;
+
+// Convolves and derives, by the algorithm or on tiles whether they pay or not.
+std::vector<at::Tensor> run(const Case& c, std::optional<ConvolutionAlgorithm> algorithm,
+                            at::ScalarType type) {
   at::manual_seed(1);
   const auto leaf = [&](const at::Tensor& t) {
     return t.to(type).contiguous(at::MemoryFormat::ChannelsLast).detach().requires_grad_();
@@ -49,7 +54,9 @@ std::vector<at::Tensor> run(const Case& c, ConvolutionAlgorithm algorithm, at::S
   const at::Tensor w = leaf(at::randn(
       {c.conv.out_channels, c.input[1], c.conv.kernel_size.height, c.conv.kernel_size.width}));
   const at::Tensor b = at::randn({c.conv.out_channels}).to(type).detach().requires_grad_();
-  const at::Tensor y = convolve(c.conv, algorithm, x, w, c.conv.bias ? b : at::Tensor());
+  const at::Tensor bias = c.conv.bias ? b : at::Tensor();
+  const at::Tensor y = algorithm.has_value() ? convolve(c.conv, *algorithm, x, w, bias)
+                                             : split_convolution(c.conv, x, w, bias);
   torch::autograd::backward({y}, {at::randn(y.sizes()).to(type)});
   std::vector<at::Tensor> results = {y.detach(), w.grad()};
   if (!images) results.push_back(x.grad());
@@ -66,8 +73,7 @@ class SplitConvolution : public testing::Test {
 
 TEST_F(SplitConvolution, EqualsFloat64WithItsGradients) {
   for (const Case& c : kCases) {
-    ASSERT_TRUE(can_be_split(c.conv, at::zeros(c.input), at::zeros({1, c.input[1], 1, 1})));
-    const auto split = run(c, ConvolutionAlgorithm::kAuto, at::kFloat);
+    const auto split = run(c, kOnTiles, at::kFloat);
     const auto truth = run(c, ConvolutionAlgorithm::kDirect, at::kDouble);
     ASSERT_EQ(split.size(), truth.size());
     EXPECT_TRUE(split[0].is_contiguous(at::MemoryFormat::ChannelsLast));
@@ -82,10 +88,10 @@ TEST_F(SplitConvolution, IsTheSameForAnyNumberOfThreads) {
   const int threads = at::get_num_threads();
   for (const Case& c : kCases) {
     at::set_num_threads(1);
-    const auto one = run(c, ConvolutionAlgorithm::kAuto, at::kFloat);
+    const auto one = run(c, kOnTiles, at::kFloat);
     for (const int more : {2, 3}) {
       at::set_num_threads(more);
-      const auto others = run(c, ConvolutionAlgorithm::kAuto, at::kFloat);
+      const auto others = run(c, kOnTiles, at::kFloat);
       // Sums of a bias's gradient, and the gradients of strided inputs, are LibTorch's.
       const size_t ours = c.conv.stride == 1 && c.input[1] > 4 ? 3 : 2;
       for (size_t i = 0; i < ours; ++i) EXPECT_TRUE(one[i].equal(others[i])) << "value " << i;
@@ -103,9 +109,9 @@ TEST_F(SplitConvolution, IsChosenByItselfOnly) {
 }
 
 TEST_F(SplitConvolution, OfOtherKindsIsComputedOtherwise) {
-  const at::Tensor x = at::zeros({4, 32, 9, 9});
-  const at::Tensor w = at::zeros({8, 32, 3, 3});
-  const Conv2d good{.out_channels = 8, .kernel_size = 3};
+  const at::Tensor x = at::zeros({4, 64, 9, 9});
+  const at::Tensor w = at::zeros({32, 64, 3, 3});
+  const Conv2d good{.out_channels = 32, .kernel_size = 3};
   EXPECT_TRUE(can_be_split(good, x, w));
   Conv2d grouped = good;
   grouped.groups = 2;
@@ -113,14 +119,13 @@ TEST_F(SplitConvolution, OfOtherKindsIsComputedOtherwise) {
   EXPECT_FALSE(can_be_split(good, x.to(at::kDouble), w));
   EXPECT_FALSE(can_be_split(good, x.to(at::kBFloat16), w));
   EXPECT_FALSE(can_be_split(good, x, w.to(at::kDouble)));
-  EXPECT_FALSE(can_be_split(good, at::zeros({0, 32, 9, 9}), w));
-  EXPECT_FALSE(can_be_split(good, at::zeros({4, 31, 9, 9}), w));
-  EXPECT_FALSE(can_be_split(good, at::zeros({400, 32, 2, 2}), w)) << "smaller than the kernel";
-  EXPECT_FALSE(can_be_split(good, at::zeros({1, 32, 9, 9}), w)) << "few outputs";
-  // Tiles would be filled with zeros for the most part.
-  const at::Tensor images = at::zeros({9, 1, 9, 9});
-  EXPECT_FALSE(
-      can_be_split({.out_channels = 6, .kernel_size = 5}, images, at::zeros({6, 1, 5, 5})));
+  EXPECT_FALSE(can_be_split(good, at::zeros({0, 64, 9, 9}), w));
+  EXPECT_FALSE(can_be_split(good, at::zeros({4, 63, 9, 9}), w));
+  EXPECT_FALSE(can_be_split(good, at::zeros({400, 64, 2, 2}), w)) << "smaller than the kernel";
+  EXPECT_FALSE(can_be_split(good, at::zeros({1, 64, 9, 9}), w)) << "few outputs";
+  const at::Tensor narrow = at::zeros({4, 32, 9, 9});
+  EXPECT_FALSE(can_be_split(good, narrow, at::zeros({32, 32, 3, 3})));
+  EXPECT_FALSE(can_be_split({.out_channels = 16, .kernel_size = 3}, x, at::zeros({16, 64, 3, 3})));
 }
 
 // 3x3 kernels of stride 1 go by Winograd's algorithm where that pays also beside tiles.
