@@ -37,7 +37,8 @@ int64_t slices_of(int64_t pixels) {
 // take much memory.
 int64_t Chunk(const ConvolutionShape& s) {
   constexpr int64_t kValueSize = kCoarseParts * static_cast<int64_t>(sizeof(BFloat16));
-  const auto [fewer, more] = std::minmax(padded(s.out_channels), padded(s.length()));
+  const int64_t fewer = std::min(padded(s.out_channels), padded(s.length()));
+  const int64_t more = std::max(padded(s.out_channels), padded(s.length()));
   const int64_t pixels =
       std::min(cache_size() / 2 / (fewer * kValueSize), 8 * cache_size() / (more * kValueSize));
   const int64_t slices =
